@@ -1,0 +1,54 @@
+// The data directory: whose it is, and that nobody else has it. Its `identity` file holds what is
+// fixed when the directory is born (node, incarnation, instance, hash seed, partition count) and
+// the boot counter, raised and synced at every start. docs/wal-format.md has the text. Called once
+// at start, from any thread.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "storage/file_system.h"
+#include "storage/frame.h"
+#include "storage/record.h"
+#include "storage/types.h"
+
+namespace kvorum::storage {
+
+inline constexpr uint32_t kIdentityFormatVersion = 1;
+
+struct Identity {
+  NodeId node{0};
+  Incarnation incarnation{};
+  InstanceId instance{};
+  uint64_t hash_seed = 0;
+  uint32_t partition_count = 0;  // per database
+  uint64_t boot = 0;             // 1 at the first start
+
+  bool operator==(const Identity&) const = default;
+};
+
+// Held as long as the process uses the directory: dropping it lets the next one in.
+struct DataDirectory {
+  std::string path;
+  Identity identity;
+  bool born = false;  // this start made it
+  std::unique_ptr<FileLock> lock;
+};
+
+// Opens the data directory `path` for `newborn.node`, making it where there is none (an empty one
+// counts as none) with the contents of `newborn`, whose random members the caller has drawn; its
+// boot is ignored. The returned identity is durable, its boot counter raised.
+// Errors say what is wrong and what to do: kUnavailable: another process holds the directory;
+// kFailedPrecondition: another node's, a newer version's, or not a data directory at all;
+// kDataLoss: damaged; else what the file system said.
+[[nodiscard]] absl::StatusOr<DataDirectory> open_data_directory(FileSystem& files,
+                                                                const std::string& path,
+                                                                const Identity& newborn);
+
+// Reads the identity file without lock or change, for tools. kNotFound if there is none.
+[[nodiscard]] absl::StatusOr<Identity> read_identity(FileSystem& files, const std::string& path);
+
+}  // namespace kvorum::storage

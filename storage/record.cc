@@ -1,0 +1,81 @@
+#include "storage/record.h"
+
+#include <cstring>
+
+#include "base/check.h"
+#include "storage/byte_order.h"
+#include "storage/crc32c.h"
+
+namespace kvorum::storage {
+namespace {
+
+// docs/wal-format.md, "Record".
+constexpr size_t kCrcAt = 0;
+constexpr size_t kPayloadSizeAt = 4;
+constexpr size_t kLsnAt = 8;
+constexpr size_t kTermAt = 16;
+constexpr size_t kHlcAt = 24;
+constexpr size_t kOriginAt = 32;
+constexpr size_t kKindAt = 34;
+constexpr size_t kReservedAt = 35;
+static_assert(kReservedAt + 1 == kRecordHeaderBytes);
+
+uint32_t record_crc(const Incarnation& incarnation, std::string_view record) {
+  const std::string_view seed(reinterpret_cast<const char*>(incarnation.data()),
+                              incarnation.size());
+  return crc32c(record.substr(kPayloadSizeAt), crc32c(seed));
+}
+
+bool is_record_kind(uint8_t kind) {
+  return kind >= static_cast<uint8_t>(RecordKind::kEffects) &&
+         kind <= static_cast<uint8_t>(RecordKind::kDigest);
+}
+
+}  // namespace
+
+void encode_record(const Incarnation& incarnation, const RecordHeader& header,
+                   std::string_view payload, std::string& out) {
+  CHECK(payload.size() <= kMaxRecordPayloadBytes);
+  const size_t start = out.size();
+  const size_t size = kRecordHeaderBytes + payload.size();
+  out.resize(start + size);
+  char* to = out.data() + start;
+  store_little_endian(to + kPayloadSizeAt, static_cast<uint32_t>(payload.size()));
+  store_little_endian(to + kLsnAt, header.lsn.value());
+  store_little_endian(to + kTermAt, header.term.value());
+  store_little_endian(to + kHlcAt, header.stamp.hlc.value());
+  store_little_endian(to + kOriginAt, header.stamp.origin.value());
+  to[kKindAt] = static_cast<char>(header.kind);
+  to[kReservedAt] = 0;
+  if (!payload.empty()) std::memcpy(to + kRecordHeaderBytes, payload.data(), payload.size());
+  store_little_endian(to + kCrcAt, record_crc(incarnation, {to, size}));
+}
+
+RecordError decode_record(const Incarnation& incarnation, std::string_view& bytes,
+                          RecordView& record) {
+  if (bytes.size() < kRecordHeaderBytes) return RecordError::kTruncated;
+  const char* from = bytes.data();
+  const size_t payload_size = load_little_endian<uint32_t>(from + kPayloadSizeAt);
+  if (payload_size > kMaxRecordPayloadBytes) return RecordError::kMalformed;
+  if (payload_size > bytes.size() - kRecordHeaderBytes) return RecordError::kTruncated;
+  const std::string_view whole = bytes.substr(0, kRecordHeaderBytes + payload_size);
+  if (load_little_endian<uint32_t>(from + kCrcAt) != record_crc(incarnation, whole)) {
+    return RecordError::kChecksum;
+  }
+  const auto kind = static_cast<uint8_t>(from[kKindAt]);
+  const Lsn lsn{load_little_endian<uint64_t>(from + kLsnAt)};
+  if (!is_record_kind(kind) || from[kReservedAt] != 0 || lsn == Lsn{0}) {
+    return RecordError::kMalformed;
+  }
+  record.header.lsn = lsn;
+  record.header.term = Term{load_little_endian<uint64_t>(from + kTermAt)};
+  record.header.stamp.hlc = Hlc{load_little_endian<uint64_t>(from + kHlcAt)};
+  record.header.stamp.origin = NodeId{load_little_endian<uint16_t>(from + kOriginAt)};
+  record.header.kind = static_cast<RecordKind>(kind);
+  record.payload = whole.substr(kRecordHeaderBytes);
+  record.bytes = whole;
+  bytes.remove_prefix(whole.size());
+  return RecordError::kNone;
+}
+
+}  // namespace kvorum::storage

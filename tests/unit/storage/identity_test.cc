@@ -1,0 +1,152 @@
+#include "storage/identity.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+
+#include "storage/crc32c.h"
+#include "tests/support/log_driver.h"
+#include "tests/support/simulated_disk.h"
+
+namespace kvorum::storage {
+namespace {
+
+using ::testing::HasSubstr;
+
+class IdentityTest : public ::testing::Test {
+ protected:
+  absl::StatusOr<DataDirectory> open() {
+    return open_data_directory(disk_, "data", test_identity());
+  }
+
+  void expect_refused(absl::StatusCode code, const std::string& message) {
+    const auto directory = open();
+    EXPECT_EQ(directory.status().code(), code);
+    EXPECT_THAT(std::string(directory.status().message()), HasSubstr(message));
+  }
+
+  SimulatedDisk disk_;
+};
+
+TEST_F(IdentityTest, ANewDirectoryIsBornWithTheGivenIdentity) {
+  const auto directory = open();
+  ASSERT_TRUE(directory.ok()) << directory.status();
+  EXPECT_TRUE(directory->born);
+  Identity expected = test_identity();
+  expected.boot = 1;
+  EXPECT_EQ(directory->identity, expected);
+}
+
+TEST_F(IdentityTest, TheFileHasTheGoldenText) {
+  // docs/wal-format.md, "Identity file": this text may never change.
+  ASSERT_TRUE(open().ok());
+  const std::string text =
+      "kvorum data directory, format 1\n"
+      "node 1\n"
+      "incarnation 0102030405060708090a0b0c0d0e0f10\n"
+      "instance a0a1a2a3a4a5a6a7a8a9aaabacadaeaf\n"
+      "hash-seed 0123456789abcdef\n"
+      "partitions 4096\n"
+      "boot 1\n";
+  EXPECT_THAT(disk_.contents("data/identity"), ::testing::StartsWith(text + "checksum "));
+}
+
+TEST_F(IdentityTest, EveryStartRaisesTheBootCounterDurably) {
+  std::mt19937_64 random(1);
+  for (uint64_t boot = 1; boot < 20; ++boot) {
+    const auto directory = open();
+    ASSERT_TRUE(directory.ok()) << directory.status();
+    EXPECT_EQ(directory->identity.boot, boot);
+    EXPECT_EQ(directory->born, boot == 1);
+    disk_.power_cut(random);
+  }
+}
+
+TEST_F(IdentityTest, WhatWasDrawnAtBirthStays) {
+  ASSERT_TRUE(open().ok());
+  Identity other = test_identity();
+  other.instance[0] = 99;
+  other.hash_seed = 99;
+  const auto directory = open_data_directory(disk_, "data", other);
+  ASSERT_TRUE(directory.ok());
+  EXPECT_EQ(directory->identity.instance, test_identity().instance);
+  EXPECT_EQ(directory->identity.hash_seed, test_identity().hash_seed);
+}
+
+TEST_F(IdentityTest, ASecondHolderIsRefused) {
+  const auto directory = open();
+  ASSERT_TRUE(directory.ok());
+  expect_refused(absl::StatusCode::kUnavailable, "another process holds the data directory data");
+  EXPECT_EQ(read_identity(disk_, "data")->boot, 1u) << "and changed nothing";
+}
+
+TEST_F(IdentityTest, AnotherNodesDirectoryIsRefused) {
+  ASSERT_TRUE(open().ok());
+  Identity second = test_identity();
+  second.node = NodeId{2};
+  const auto directory = open_data_directory(disk_, "data", second);
+  EXPECT_EQ(directory.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(directory.status().message()),
+              HasSubstr("belongs to node 1, this is node 2"));
+}
+
+TEST_F(IdentityTest, ADirectoryThatIsNotOursIsRefusedAndLeftAlone) {
+  disk_.set_contents("data/holiday.jpg", "x");
+  expect_refused(absl::StatusCode::kFailedPrecondition, "not a kvorum data directory");
+  EXPECT_EQ(disk_.list("data")->size(), 1u);
+}
+
+TEST_F(IdentityTest, ANewerVersionIsRefused) {
+  disk_.set_contents("data/identity", "kvorum data directory, format 2\nsomething else\n");
+  expect_refused(absl::StatusCode::kFailedPrecondition, "written by a newer version (format 2");
+}
+
+TEST_F(IdentityTest, EveryFlippedBitIsRefused) {
+  ASSERT_TRUE(open().ok());
+  const std::string good = disk_.contents("data/identity");
+  for (size_t i = 0; i < good.size() * 8; ++i) {
+    std::string bad = good;
+    bad[i / 8] = static_cast<char>(bad[i / 8] ^ (1 << (i % 8)));
+    disk_.set_contents("data/identity", bad);
+    ASSERT_FALSE(open().ok()) << "bit " << i;
+  }
+}
+
+TEST_F(IdentityTest, EveryTruncationIsRefused) {
+  ASSERT_TRUE(open().ok());
+  const std::string good = disk_.contents("data/identity");
+  for (size_t size = 0; size < good.size(); ++size) {
+    disk_.set_contents("data/identity", good.substr(0, size));
+    expect_refused(absl::StatusCode::kDataLoss, "data/identity: damaged");
+  }
+}
+
+TEST_F(IdentityTest, APowerCutAnywhereLeavesTheOldOrTheNewIdentity) {
+  for (uint64_t seed = 0; seed < 500; ++seed) {
+    SimulatedDisk disk;
+    std::mt19937_64 random(seed);
+    uint64_t boot = 0;
+    for (int start = 0; start < 5; ++start) {
+      uint64_t calls = 0;
+      const uint64_t last = random() % 12;
+      disk.set_fault([&](DiskOperation, const std::string&) {
+        return calls++ >= last ? absl::InternalError("the power is gone") : absl::OkStatus();
+      });
+      const auto directory = open_data_directory(disk, "data", test_identity());
+      disk.set_fault(nullptr);
+      if (directory.ok()) {
+        ASSERT_GT(directory->identity.boot, boot) << "seed " << seed;
+        boot = directory->identity.boot;
+      }
+      disk.power_cut(random);
+    }
+    const auto directory = open_data_directory(disk, "data", test_identity());
+    ASSERT_TRUE(directory.ok()) << "seed " << seed << ": " << directory.status();
+    ASSERT_GT(directory->identity.boot, boot);
+  }
+}
+
+}  // namespace
+}  // namespace kvorum::storage

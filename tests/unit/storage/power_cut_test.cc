@@ -1,0 +1,115 @@
+// One fault at every call that a small life of a log makes, one after the other.
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/support/log_driver.h"
+#include "tests/support/simulated_disk.h"
+
+namespace kvorum::storage {
+namespace {
+
+WalOptions small_segments() {
+  WalOptions options;
+  options.directory = "data";
+  options.segment_bytes = 3072;
+  return options;
+}
+
+// What a life leaves that must be true ever after.
+struct Life {
+  std::vector<std::string> appended;  // by lsn - 1
+  uint64_t acknowledged = 0;
+  Position cut;
+  bool died = false;  // an error ended the process
+};
+
+// Ten batches with a retirement between. Goes on after a full disk, ends at any other error.
+void live(LogDriver& log, Life& life) {
+  for (int batch = 0; batch < 10; ++batch) {
+    for (int i = 0; i < 3; ++i) {
+      life.appended.push_back("batch " + std::to_string(batch) + " record " + std::to_string(i));
+      log.append(life.appended.back());
+    }
+    const absl::Status status = log.flush();
+    if (absl::IsResourceExhausted(status)) {
+      life.appended.resize(log.wal().last().lsn.value());
+    } else if (!status.ok()) {
+      life.died = true;
+      return;
+    }
+    life.acknowledged = log.wal().durable().lsn.value();
+    if (batch == 6) {
+      const Position cut = log.wal().synced();
+      if (log.retire_before(cut.lsn.next()).ok()) life.cut = cut;
+    }
+  }
+}
+
+void expect_intact(SimulatedDisk& disk, const Life& life) {
+  LogDriver log(disk, small_segments());
+  const absl::Status status = log.start(life.cut);
+  ASSERT_TRUE(status.ok()) << status;
+  const uint64_t last = log.recovered().log.last.lsn.value();
+  ASSERT_GE(last, life.acknowledged);
+  ASSERT_LE(last, life.appended.size());
+  for (size_t i = 0; i < log.recovered().payloads.size(); ++i) {
+    ASSERT_EQ(log.recovered().payloads[i], life.appended[life.cut.lsn.value() + i]);
+  }
+}
+
+// Lives once for each call n, with `error` from the n-th call on for `times` calls; then the power
+// goes. Returns how many lives ended by an error.
+int live_with_every_fault(const absl::Status& error, uint64_t times,
+                          const std::function<bool(DiskOperation)>& hits) {
+  int deaths = 0;
+  for (uint64_t n = 0;; ++n) {
+    SimulatedDisk disk;
+    LogDriver log(disk, small_segments());
+    EXPECT_TRUE(log.start().ok());
+    uint64_t calls = 0;
+    disk.set_fault([&](DiskOperation operation, const std::string&) {
+      if (!hits(operation)) return absl::OkStatus();
+      const uint64_t call = calls++;
+      return call >= n && call - n < times ? error : absl::OkStatus();
+    });
+    Life life;
+    live(log, life);
+    disk.set_fault(nullptr);
+    deaths += life.died ? 1 : 0;
+    log.drop();
+    std::mt19937_64 random(n);
+    disk.power_cut(random);
+    expect_intact(disk, life);
+    if (::testing::Test::HasFailure()) ADD_FAILURE() << "at call " << n;
+    if (::testing::Test::HasFailure() || calls <= n) return deaths;
+  }
+}
+
+bool is_write(DiskOperation operation) { return operation == DiskOperation::kWrite; }
+bool is_sync(DiskOperation operation) { return operation == DiskOperation::kSync; }
+bool is_any(DiskOperation) { return true; }
+
+TEST(FaultAtEveryCallTest, AFullDiskNeverEndsTheProcessAtAWrite) {
+  EXPECT_EQ(live_with_every_fault(absl::ResourceExhaustedError("full"), 1, is_write), 0);
+  EXPECT_EQ(live_with_every_fault(absl::ResourceExhaustedError("full"), 3, is_write), 0);
+}
+
+TEST(FaultAtEveryCallTest, AFailedSyncAlwaysEndsTheProcess) {
+  const int syncs = live_with_every_fault(absl::DataLossError("bad"), 1, is_sync);
+  EXPECT_GE(syncs, 10) << "one per batch at least";
+  EXPECT_EQ(live_with_every_fault(absl::ResourceExhaustedError("full"), 1, is_sync), syncs);
+}
+
+TEST(FaultAtEveryCallTest, AnErrorAnywhereLosesNothingAcknowledged) {
+  EXPECT_GT(live_with_every_fault(absl::DataLossError("bad"), 1, is_any), 10);
+  EXPECT_GT(live_with_every_fault(absl::DataLossError("bad"), UINT64_MAX, is_any), 10);
+  live_with_every_fault(absl::ResourceExhaustedError("full"), 1, is_any);
+  live_with_every_fault(absl::ResourceExhaustedError("full"), UINT64_MAX, is_any);
+}
+
+}  // namespace
+}  // namespace kvorum::storage
