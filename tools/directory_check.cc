@@ -1,0 +1,87 @@
+#include "tools/directory_check.h"
+
+#include "base/text.h"
+#include "storage/identity.h"
+#include "storage/recovery.h"
+#include "storage/recovery_segments.h"
+#include "storage/segment.h"
+#include "storage/snapshot_file.h"
+#include "storage/snapshot_reader.h"
+
+namespace kvorum::tools {
+namespace {
+
+constexpr size_t kSliceBytes = size_t{1} << 20;
+
+// The newest good snapshot's position is put into `cut`.
+absl::Status verify_snapshots(storage::FileSystem& files, const std::string& directory,
+                              const std::function<void(std::string_view)>& line,
+                              storage::Position& cut) {
+  const auto names = list_snapshots(files, directory);
+  if (!names.ok()) return names.status();
+  absl::Status result;
+  for (const storage::SnapshotName& name : *names) {
+    const auto report = verify_snapshot(files, name.path);
+    if (!report.ok()) {
+      result.Update(report.status());
+      continue;
+    }
+    cut = report->info.position;
+    line(base::concat(name.path, ": ok, up to lsn ", cut.lsn.value(), ", ", report->footer.keys,
+                      " keys, ", report->bytes, " bytes"));
+  }
+  return result;
+}
+
+absl::Status verify_log(storage::FileSystem& files, storage::RecoveryOptions options,
+                        const std::function<void(std::string_view)>& line) {
+  const storage::Position snapshot = options.cut;
+  const auto list = list_segments(files, options);
+  if (!list.ok()) return list.status();
+  // Everything that is there, not only what a start would need.
+  if (!list->begun.empty()) options.cut = list->begun.front().header.last;
+  const auto reader = storage::RecoveryReader::open(files, options);
+  if (!reader.ok()) return reader.status();
+  storage::RecoverySlice slice;
+  uint64_t records = 0;
+  while (true) {
+    const auto more = (*reader)->read_some(kSliceBytes, slice);
+    if (!more.ok()) return more.status();
+    if (!*more) break;
+    records += slice.records().size();
+  }
+  const storage::RecoveredLog& log = (*reader)->result();
+  if (log.last.lsn < snapshot.lsn) {
+    return absl::DataLossError(base::concat(options.directory, ": the log ends with lsn ",
+                                            log.last.lsn.value(), ", before the snapshot's ",
+                                            snapshot.lsn.value()));
+  }
+  line(base::concat(options.directory, ": log ok, ", log.segments.size(), " segments, ", records,
+                    " records up to lsn ", log.last.lsn.value(), " of term ", log.last.term.value(),
+                    log.clean_stop ? ", cleanly stopped" : ""));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status verify_directory(storage::FileSystem& files, const std::string& directory,
+                              const std::function<void(std::string_view)>& line) {
+  const auto identity = storage::read_identity(files, directory);
+  if (absl::IsNotFound(identity.status())) {
+    return absl::FailedPreconditionError(
+        base::concat(directory, ": not a kvorum data directory: it has no identity file"));
+  }
+  if (!identity.ok()) return identity.status();
+  line(base::concat(storage::join_path(directory, "identity"), ": ok, node ",
+                    identity->node.value(), ", boot ", identity->boot));
+  storage::RecoveryOptions options;
+  options.directory = directory;
+  options.identity = *identity;
+  options.read_only = true;
+  options.log = line;
+  absl::Status result = verify_snapshots(files, directory, line, options.cut);
+  result.Update(verify_log(files, options, line));
+  return result;
+}
+
+}  // namespace kvorum::tools

@@ -1,0 +1,21 @@
+// Verifies a data directory as a start would read it, without changing it: identity, snapshots, and
+// the whole log that is there. Also beside a running server; its newest batch may then look torn.
+// Blocks on the disk; one thread.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "storage/file_system.h"
+
+namespace kvorum::tools {
+
+// Calls `line` for what was found good, or worth knowing. The error names file, offset and reason;
+// damaged snapshots are all looked at before it is returned.
+[[nodiscard]] absl::Status verify_directory(storage::FileSystem& files,
+                                            const std::string& directory,
+                                            const std::function<void(std::string_view)>& line);
+
+}  // namespace kvorum::tools
