@@ -1,0 +1,83 @@
+// Brings a data directory back into memory: the newest snapshot, then the log after it. Files are
+// read and verified on the background lane, one slice ahead of the loop, which applies.
+// Belongs to the loop, except where it says lane.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/node/host.h"
+#include "server/node/loading_progress.h"
+#include "storage/identity.h"
+#include "storage/keyspace.h"
+#include "storage/recovery.h"
+#include "storage/snapshot_loader.h"
+#include "storage/snapshot_reader.h"
+
+namespace kvorum::server {
+
+// A snapshot file that has its name.
+struct PublishedSnapshot {
+  std::string path;
+  storage::Lsn lsn{0};  // of its cut
+  uint64_t wall_ms = 0;
+  uint64_t bytes = 0;
+};
+
+class Loader {
+ public:
+  struct Result {
+    storage::RecoveredLog log;
+    std::vector<PublishedSnapshot> snapshots;  // oldest first; the last one was loaded
+  };
+  // Called once, on the loop: everything is loaded, or why it cannot be.
+  using Done = std::function<void(const absl::Status&, const Result&)>;
+
+  Loader(Host& host, storage::Keyspace& keyspace, storage::Identity identity, std::string directory,
+         Done done);
+  void start();
+  const LoadingProgress& progress() const { return progress_; }
+
+ private:
+  struct Slot {
+    storage::SnapshotBlock block;
+    storage::RecoverySlice slice;
+    bool more = false;
+    absl::Status status;
+  };
+
+  absl::Status open_snapshot();  // lane
+  absl::Status check_snapshot() const;
+  void read_block();
+  void block_read(Slot& slot);
+  absl::Status open_log();  // lane
+  void load_log();
+  void read_slice();
+  void slice_read(Slot& slot);
+  void update_progress();
+  void finish(const absl::Status& status);
+  // Runs on the lane with the next slot, then the other on the loop.
+  void run_on_lane(std::function<void(Slot&)> work, std::function<void(Slot&)> next);
+
+  Host& host_;
+  storage::Keyspace& keyspace_;
+  const storage::Identity identity_;
+  const std::string directory_;
+  const Done done_;
+  std::unique_ptr<storage::SnapshotReader> snapshot_;
+  std::unique_ptr<storage::SnapshotLoader> snapshot_loader_;
+  std::unique_ptr<storage::RecoveryReader> log_;
+  std::array<Slot, 2> slots_;  // one is read into while the other is applied
+  size_t turn_ = 0;
+  Result result_;
+  uint64_t snapshot_bytes_ = 0;
+  LoadingProgress progress_;
+  int64_t started_us_ = 0, shown_us_ = 0;
+};
+
+}  // namespace kvorum::server

@@ -1,0 +1,336 @@
+#include "server/node/node.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "server/node/keyspace_events.h"
+#include "server/node/persistence.h"
+
+namespace kvorum::server {
+
+using storage::Effect;
+using storage::EffectKind;
+using storage::Entry;
+using storage::Lsn;
+using storage::Position;
+
+namespace {
+
+constexpr int64_t kSampleIntervalUs = 100'000;
+constexpr int64_t kProbeIntervalUs = 1'000'000;
+// Keys deleted by one expiry record; more wait for the next turn of the loop.
+constexpr int kExpiredPerTurn = 64;
+// Entries of dropped tables freed in one turn of the loop.
+constexpr size_t kReclaimedPerTurn = 2000;
+
+constexpr std::string_view kWriteUndone =
+    "-MISCONF Errors writing to the WAL: No space left on device. The command was not "
+    "executed.\r\n";
+constexpr std::string_view kReadUndone =
+    "-TRYAGAIN What was read has been undone: the disk is full. Ask again.\r\n";
+
+std::string random_hex(Host& host, size_t digits) {
+  std::string text;
+  while (text.size() < digits) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    uint64_t bits = host.random();
+    for (int i = 0; i < 16; ++i, bits >>= 4) text += kDigits[bits & 15];
+  }
+  text.resize(digits);
+  return text;
+}
+
+}  // namespace
+
+Node::Node(OptionTable& options, Host& host)
+    : options_(options),
+      host_(host),
+      keyspace_(std::make_unique<storage::Keyspace>(0)),
+      log_(host, {[this](Position commit) { on_committed(commit); },
+                  [this](Lsn kept, const absl::Status& reason) { on_undone(kept, reason); },
+                  [this](const absl::Status& reason) { on_fatal(reason); }}),
+      persistence_(std::make_unique<Persistence>(*this)),
+      pubsub_(*this),
+      slow_log_(options.values()),
+      latency_(options.values()),
+      run_id_(random_hex(host, 40)) {
+  refresh_clock();
+  started_us_ = clock_us_;
+  notify_flags_ = *parse_keyspace_events(options.values().notify_keyspace_events);
+}
+
+Node::~Node() = default;
+
+absl::Status Node::start() { return persistence_->open(); }
+
+void Node::reset_keyspace(uint64_t hash_seed) {
+  CHECK(!log_.started());
+  keyspace_ = std::make_unique<storage::Keyspace>(hash_seed);
+}
+
+bool Node::loaded() const { return log_.started(); }
+
+Session& Node::connect() {
+  const uint64_t id = next_session_id_++;
+  Session& session = *(sessions_[id] = std::make_unique<Session>(id));
+  session.authenticated = options_.values().requirepass.empty();
+  session.created_us = session.last_interaction_us = clock_us_;
+  ++statistics_.connections_received;
+  return session;
+}
+
+void Node::disconnect(Session& session) {
+  transactions_.discard(session);
+  pubsub_.forget(session);
+  monitors_.remove(session);
+  for (auto* list : {&gated_, &blocked_, &postponed_}) std::erase(*list, &session);
+  sessions_.erase(session.id);
+}
+
+void Node::protocol_error(Session& session, std::string_view message) {
+  ++statistics_.protocol_errors;
+  session.writer().error(base::concat("ERR ", message));
+  statistics_.count_error(session.output.unsealed());
+  session.close_after_reply = true;
+  seal_reply(session, {}, OutputKind::kRead);
+}
+
+void Node::refresh_clock() {
+  clock_us_ = host_.monotonic_us();
+  wall_offset_us_ = host_.wall_us() - clock_us_;
+  command_wall_us_ = clock_us_ + wall_offset_us_;
+}
+
+void Node::options_changed() {
+  notify_flags_ = *parse_keyspace_events(options_.values().notify_keyspace_events);
+  persistence_->options_changed();
+  host_.options_changed();
+}
+
+const Entry* Node::lookup_in(int database, std::string_view key, Lookup mode) {
+  const Entry* entry = keyspace_->find(database, key);
+  if (entry != nullptr && expired(*entry)) {
+    // A full disk takes no record: then the key only looks deleted.
+    if (!log_.disk_full()) expire_now(database, *entry);
+    entry = nullptr;
+  }
+  if (entry == nullptr) {
+    dependency_ = std::max(dependency_, log_.newest_removal());
+    if (mode == Lookup::kRead) {
+      ++statistics_.keyspace_misses;
+      notify('m', "keymiss", key, database);
+    }
+    return nullptr;
+  }
+  if (entry->stamp().hlc > log_.commit_hlc()) {
+    dependency_ = std::max(dependency_, log_.lsn_of(entry->stamp().hlc));
+  }
+  if (mode == Lookup::kRead) ++statistics_.keyspace_hits;
+  const bool touches = mode != Lookup::kPeek && (current_ == nullptr || !current_->no_touch);
+  if (touches) entry->touch(static_cast<uint64_t>(now_us()) / 1'000'000);
+  return entry;
+}
+
+void Node::change(const Effect& effect) {
+  transactions_.touch(effect, *keyspace_);
+  log_.change(effect, static_cast<uint64_t>(now_ms()));
+}
+
+void Node::expire_now(int database, const Entry& entry) {
+  // The entry moves into the inverse: its key stays readable until the record is committed.
+  const std::string_view key = entry.key();
+  change({.kind = EffectKind::kDelete, .database = static_cast<uint8_t>(database), .key = key});
+  ++statistics_.expired_keys;
+  notify('x', "expired", key, database);
+}
+
+bool Node::expire_some() {
+  if (!log_.started() || log_.disk_full() || shutting_down_ ||
+      client_pause_.mode(clock_us_) != ClientPause::Mode::kNone) {
+    return false;
+  }
+  int expired_keys = 0;
+  for (int database = 0; database < storage::kDatabaseCount; ++database) {
+    while (expired_keys < kExpiredPerTurn) {
+      const Entry* entry = keyspace_->next_to_expire(database);
+      if (entry == nullptr || !expired(*entry)) break;
+      expire_now(database, *entry);
+      ++expired_keys;
+    }
+  }
+  if (!log_.record_open()) return false;
+  const Position position = log_.seal();
+  publish_events(position);
+  return expired_keys == kExpiredPerTurn;
+}
+
+void Node::notify(char event_class, std::string_view event, std::string_view key, int database) {
+  if (!keyspace_event_wanted(notify_flags_, event_class)) return;
+  events_.push_back({event_class, std::string(event), std::string(key), database});
+}
+
+void Node::publish_events(Position gate) {
+  for (const Event& event : std::exchange(events_, {})) {
+    if (notify_flags_ & kKeyspaceChannel) {
+      pubsub_.publish(base::concat("__keyspace@", event.database, "__:", event.key), event.event,
+                      gate);
+    }
+    if (notify_flags_ & kKeyeventChannel) {
+      pubsub_.publish(base::concat("__keyevent@", event.database, "__:", event.event), event.key,
+                      gate);
+    }
+  }
+}
+
+void Node::block(Session& session, std::unique_ptr<Blocked> blocked) {
+  CHECK(!in_exec_);
+  session.blocked = std::move(blocked);
+  blocked_.push_back(&session);
+}
+
+void Node::unblock(Session& session, bool with_error) {
+  const std::unique_ptr<Blocked> blocked = std::move(session.blocked);
+  std::erase(blocked_, &session);
+  if (with_error) {
+    session.writer().error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+  } else {
+    blocked->on_timeout(session);
+  }
+  seal_reply(session, {}, OutputKind::kRead);
+  make_ready(session);
+}
+
+void Node::check_blocked() {
+  for (Session* session : std::vector<Session*>(blocked_)) {
+    if (session->blocked->try_finish(*session)) {
+      session->blocked = nullptr;
+      std::erase(blocked_, session);
+      seal_reply(*session, {}, OutputKind::kRead);
+      make_ready(*session);
+    } else if (session->blocked->deadline_us != 0 && session->blocked->deadline_us <= clock_us_) {
+      unblock(*session, false);
+    }
+  }
+}
+
+void Node::make_ready(Session& session) {
+  if (session.ready) return;
+  session.ready = true;
+  host_.session_ready(session);
+}
+
+void Node::wake_postponed() {
+  if (client_pause_.mode(clock_us_) == ClientPause::Mode::kAll) return;
+  for (Session* session : std::exchange(postponed_, {})) {
+    session->postponed = false;
+    make_ready(*session);
+  }
+}
+
+void Node::enforce_output_limit(Session& session) {
+  const Options& options = options_.values();
+  const bool pushed_to = session.subscribed() || session.monitor;
+  const uint64_t limit = pushed_to ? options.max_pubsub_output_bytes : options.max_output_bytes;
+  if (limit == 0 || session.output.size() <= limit || session.close_now) return;
+  session.close_now = true;
+  ++statistics_.output_limit_disconnections;
+  host_.log(LogLevel::kWarning,
+            base::concat("client id=", session.id, " addr=", session.address,
+                         " closed: its unsent output passed the limit of ", limit, " bytes"));
+  make_ready(session);
+}
+
+void Node::on_committed(Position commit) {
+  for (Session* session : std::exchange(gated_, {})) {
+    const bool opened = session->output.open(commit.lsn);
+    session->gated_listed = session->output.gated();
+    if (session->gated_listed) gated_.push_back(session);
+    if (opened) make_ready(*session);
+  }
+  if (!blocked_.empty()) check_blocked();
+  if (!postponed_.empty()) wake_postponed();
+}
+
+void Node::on_undone(Lsn kept, const absl::Status& reason) {
+  host_.log(LogLevel::kError,
+            base::concat("disk full: records above lsn ", kept.value(),
+                         " were undone and are refused until there is room: ", reason.message()));
+  last_probe_us_ = clock_us_;
+  for (Session* session : std::exchange(gated_, {})) {
+    session->output.undo_above(kept, kWriteUndone, kReadUndone);
+    session->gated_listed = session->output.gated();
+    if (session->gated_listed) gated_.push_back(session);
+    make_ready(*session);
+  }
+}
+
+void Node::on_fatal(const absl::Status& reason) {
+  host_.log(LogLevel::kError,
+            base::concat("the log cannot be written, nothing more can be promised: ",
+                         reason.message(), "; stopping"));
+  host_.stopped(1);
+}
+
+bool Node::tick() {
+  refresh_clock();
+  if (clock_us_ - last_sample_us_ >= kSampleIntervalUs) sample_rates();
+  bool more = persistence_->step();
+  more |= expire_some();
+  more |= keyspace_->reclaim(kReclaimedPerTurn);
+  check_blocked();
+  if (!postponed_.empty()) wake_postponed();
+  if (log_.disk_full() && clock_us_ - last_probe_us_ >= kProbeIntervalUs) {
+    last_probe_us_ = clock_us_;
+    log_.probe();
+  }
+  if (shutting_down_) advance_shut_down();
+  log_.start_write();
+  return more;
+}
+
+void Node::sample_rates() {
+  last_sample_us_ = clock_us_;
+  const ProcessFigures figures = host_.process_figures();
+  statistics_.commands_rate.sample(clock_us_, statistics_.commands_processed);
+  statistics_.input_rate.sample(clock_us_, figures.network_input_bytes);
+  statistics_.output_rate.sample(clock_us_, figures.network_output_bytes);
+}
+
+void Node::shut_down(bool snapshot, bool force) {
+  if (shutting_down_) return;
+  shutting_down_ = true;
+  shut_down_force_ = force;
+  shut_down_snapshot_ = snapshot && persistence_->start_snapshot().ok();
+  host_.log(LogLevel::kInfo, "stopping: no more writes, syncing what is queued");
+  advance_shut_down();
+}
+
+bool Node::abort_shut_down() {
+  if (!shutting_down_ || closing_log_) return false;
+  shutting_down_ = false;
+  return true;
+}
+
+void Node::advance_shut_down() {
+  if (closing_log_ || persistence_->snapshot_in_progress()) return;
+  if (shut_down_snapshot_ && !persistence_->figures().snapshot_last_ok && !shut_down_force_) {
+    host_.log(LogLevel::kError, "not stopping: the snapshot asked for could not be written");
+    shutting_down_ = false;
+    return;
+  }
+  if (!log_.started()) {  // still loading: nothing of this run is on disk
+    closing_log_ = true;
+    host_.stopped(0);
+    return;
+  }
+  if (!log_.idle()) return;  // on to the next tick
+  closing_log_ = true;
+  log_.close_cleanly([this](const absl::Status& status) {
+    if (!status.ok()) host_.log(LogLevel::kError, base::view(status.message()));
+    host_.stopped(status.ok() ? 0 : 1);
+  });
+}
+
+}  // namespace kvorum::server

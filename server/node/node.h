@@ -1,0 +1,216 @@
+// The node: keyspace, log, sessions and commands on one loop, without I/O of its own. The host
+// (host.h) brings commands in, runs the blocking work, and sends what the gates let out.
+// Everything belongs to the loop.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/status/status.h"
+#include "resp/parser.h"
+#include "server/node/client_pause.h"
+#include "server/node/command.h"
+#include "server/node/host.h"
+#include "server/node/latency.h"
+#include "server/node/monitor.h"
+#include "server/node/options.h"
+#include "server/node/pubsub.h"
+#include "server/node/record_log.h"
+#include "server/node/session.h"
+#include "server/node/slow_log.h"
+#include "server/node/statistics.h"
+#include "server/node/transactions.h"
+#include "storage/effect.h"
+#include "storage/entry.h"
+#include "storage/keyspace.h"
+
+namespace kvorum::server {
+
+class Persistence;
+
+enum class Execution : uint8_t {
+  kDone,       // reply written, or none due
+  kComeAgain,  // not executed: call again with the same command once the session is ready
+};
+
+class Node {
+ public:
+  // `options` and `host` outlive the node.
+  Node(OptionTable& options, Host& host);
+  ~Node();
+
+  // Opens the data directory and begins to load it; commands answer -LOADING until loaded().
+  absl::Status start();
+  bool loaded() const;
+  // SIGTERM and SHUTDOWN: takes no more commands, syncs what is queued, then Host::stopped.
+  // With `snapshot` one is written first; if that fails, calls the whole thing off unless `force`.
+  void shut_down(bool snapshot, bool force);
+  bool shutting_down() const { return shutting_down_; }
+  // SHUTDOWN ABORT: false if nothing was under way that can still be stopped.
+  bool abort_shut_down();
+
+  // --- Sessions.
+  // `session.loopback` and the addresses are for the host to set before the first execute().
+  Session& connect();
+  void disconnect(Session& session);
+  // Executes one command; the arguments need only live through the call.
+  // REQUIRES: !session.blocked && !session.close_after_reply.
+  Execution execute(Session& session, resp::Arguments arguments);
+  // The client broke the protocol ("Protocol error: …"): answers and closes.
+  void protocol_error(Session& session, std::string_view message);
+
+  // --- Time.
+  // Reads the clocks: once when a batch of input has arrived, before it is executed.
+  void refresh_clock();
+  // Once per turn of the loop, after all input: starts writing everything queued (group commit).
+  void end_turn() { log_.start_write(); }
+  // At least every 100 ms, and at once again while it returns true (loading, a snapshot's next
+  // slice, reclaiming memory, many keys expiring).
+  bool tick();
+
+  // --- For command handlers.
+  OptionTable& options() { return options_; }
+  // A value of the option table changed: the node and the host look again.
+  void options_changed();
+  Host& host() { return host_; }
+  storage::Keyspace& keyspace() { return *keyspace_; }
+  // A data directory was opened, which fixes the seed of its hashes. REQUIRES: nothing loaded yet.
+  void reset_keyspace(uint64_t hash_seed);
+  // The wall clock, the same throughout a command or transaction: what expiry is judged by.
+  int64_t now_ms() const { return command_wall_us_ / 1000; }
+  int64_t now_us() const { return command_wall_us_; }
+  int64_t monotonic_us() const { return clock_us_; }
+
+  enum class Lookup : uint8_t {
+    kRead,   // GET-like: counts and notifies a miss, counts a hit, touches the access time
+    kPeek,   // OBJECT- or WATCH-like: none of these
+    kWrite,  // before a change: touches, counts nothing
+  };
+  // The entry, or null if absent or expired; an expired key is deleted first, by a record that the
+  // reply then gates on. The reply is made to depend on what was seen. Valid until the key changes.
+  const storage::Entry* lookup(CommandContext& context, std::string_view key, Lookup mode) {
+    return lookup_in(context.session.database, key, mode);
+  }
+  const storage::Entry* lookup_in(int database, std::string_view key, Lookup mode);
+  bool expired(const storage::Entry& entry) const {
+    return entry.expiry_ms() != 0 && entry.expiry_ms() <= now_ms();
+  }
+
+  // Applies the effect now and adds it to the record of the command or transaction being executed.
+  void change(const storage::Effect& effect);
+  // Keyspace notification: `event_class` is Redis' letter ('g', '$', 'x' …). Published when the
+  // command ends, gated on its record.
+  void notify(char event_class, std::string_view event, std::string_view key, int database);
+
+  // The session waits, after the running command, for `blocked`; the handler writes no reply.
+  // REQUIRES: !executing_transaction().
+  void block(Session& session, std::unique_ptr<Blocked> blocked);
+  // Ends a wait as if it had timed out, or with -UNBLOCKED.
+  void unblock(Session& session, bool with_error);
+
+  // Runs one command of a transaction, or one that stands alone: the handler, figures, slow log.
+  void call(CommandContext& context);
+
+  // Tells the host there is something to do for the session.
+  void make_ready(Session& session);
+  // Ends what a handler or a finished wait appended to the session's output.
+  void seal_reply(Session& session, storage::Position gate, OutputKind kind);
+  // One whole message to another session (pub/sub, MONITOR); sent when the gate opens.
+  void push(Session& session, std::string_view bytes, storage::Position gate);
+
+  // --- Registries and figures, for CLIENT, PUBSUB, CONFIG and INFO.
+  using Sessions = absl::btree_map<uint64_t, std::unique_ptr<Session>>;
+  const Sessions& sessions() const { return sessions_; }  // by id
+  PubSub& pubsub() { return pubsub_; }
+  SlowLog& slow_log() { return slow_log_; }
+  LatencyMonitor& latency() { return latency_; }
+  ClientPause& client_pause() { return client_pause_; }
+  Monitors& monitors() { return monitors_; }
+  Persistence& persistence() { return *persistence_; }
+  Statistics& statistics() { return statistics_; }
+  Transactions& transactions() { return transactions_; }
+  RecordLog& log() { return log_; }
+  bool executing_transaction() const { return in_exec_; }
+  void set_executing_transaction(bool executing) { in_exec_ = executing; }
+  size_t blocked_sessions() const { return blocked_.size(); }
+  storage::Position last_position() const { return log_.last(); }
+  storage::Position commit_position() const { return log_.commit(); }
+  size_t uncommitted_bytes() const { return log_.uncommitted_bytes(); }
+  size_t used_bytes() const { return keyspace_->memory_bytes() + log_.uncommitted_bytes(); }
+  const std::string& run_id() const { return run_id_; }                  // 40 hex, new at each boot
+  const std::string& replication_id() const { return replication_id_; }  // 40 hex, of the data
+  void set_replication_id(std::string id) { replication_id_ = std::move(id); }
+  int64_t started_us() const { return started_us_; }  // monotonic
+
+ private:
+  struct Event {
+    char event_class;
+    std::string event, key;
+    int database;
+  };
+
+  // dispatch.cc
+  // The row of the command, or null; `error` says what is wrong with it or its number of arguments.
+  const Command* resolve(const Session& session, resp::Arguments arguments,
+                         std::string& error) const;
+  bool refused(Session& session, const Command& command);
+  bool must_come_again(Session& session, const Command& command);
+  void refuse(Session& session, const Command* command, std::string_view error);
+  void queue_in_transaction(Session& session, const Command& command, resp::Arguments arguments);
+  void apply_reply_mode(Session& session);
+  void finish_command(Session& session, const Command& command);
+  void publish_events(storage::Position gate);
+  void flush_deferred_pushes(Session& session);
+
+  // node.cc
+  void on_committed(storage::Position commit);
+  void on_undone(storage::Lsn kept, const absl::Status& reason);
+  void on_fatal(const absl::Status& reason);
+  bool expire_some();
+  void expire_now(int database, const storage::Entry& entry);
+  void check_blocked();
+  void wake_postponed();
+  void sample_rates();
+  void advance_shut_down();
+  void enforce_output_limit(Session& session);
+
+  OptionTable& options_;
+  Host& host_;
+  std::unique_ptr<storage::Keyspace> keyspace_;
+  RecordLog log_;
+  std::unique_ptr<Persistence> persistence_;
+  Statistics statistics_;
+  Transactions transactions_;
+  PubSub pubsub_;
+  SlowLog slow_log_;
+  LatencyMonitor latency_;
+  ClientPause client_pause_;
+  Monitors monitors_;
+
+  Sessions sessions_;
+  uint64_t next_session_id_ = 1;
+  std::vector<Session*> gated_;  // have marks waiting for a commit
+  std::vector<Session*> blocked_;
+  std::vector<Session*> postponed_;
+  Session* current_ = nullptr;  // whose command is running
+  storage::Lsn dependency_{0};  // newest uncommitted record the running command has seen
+  bool in_exec_ = false;
+  std::vector<Event> events_;
+  std::vector<std::pair<std::string, storage::Position>> deferred_pushes_;  // to current_
+
+  std::string run_id_, replication_id_;
+  int64_t started_us_ = 0;
+  int64_t clock_us_ = 0;        // monotonic, read when input arrived or a command ended
+  int64_t wall_offset_us_ = 0;  // wall - monotonic, at the last refresh
+  int64_t command_wall_us_ = 0;
+  int64_t last_sample_us_ = 0, last_probe_us_ = 0;
+  uint32_t notify_flags_ = 0;
+  bool shutting_down_ = false;
+  bool shut_down_snapshot_ = false, shut_down_force_ = false, closing_log_ = false;
+};
+
+}  // namespace kvorum::server

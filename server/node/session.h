@@ -1,0 +1,113 @@
+// One client as the node sees it: what it selected, subscribed, watched and queued, and its
+// replies. The host owns the connection behind it. Belongs to the loop.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "resp/parser.h"
+#include "resp/reply_writer.h"
+#include "server/node/output_queue.h"
+#include "storage/types.h"
+
+namespace kvorum::server {
+
+class Session;
+struct Command;
+struct CommandStatistics;
+
+// A command queued by MULTI: its arguments, owned.
+struct QueuedCommand {
+  const Command* command = nullptr;
+  std::vector<std::string> arguments;
+};
+
+enum class ReplyMode : uint8_t {
+  kOn,
+  kOff,
+  kSkipNext /* CLIENT REPLY SKIP was just said */,
+  kSkip
+};
+
+// What a blocked session waits for, and what to answer when it gives up.
+struct Blocked {
+  int64_t deadline_us = 0;  // monotonic; 0: for ever
+  bool unblockable = true;  // CLIENT UNBLOCK may end it
+  // Looked at after every commit and tick: true (having written its reply) when the wait is over.
+  std::function<bool(Session&)> try_finish;
+  // Writes the reply of a wait that timed out.
+  std::function<void(Session&)> on_timeout;
+};
+
+class Session {
+ public:
+  explicit Session(uint64_t session_id) : id(session_id) {}
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  const uint64_t id;
+  // Set by the host at connect.
+  std::string address;  // "127.0.0.1:51234", "[::1]:5", "/path/kvorum.sock:0"
+  std::string local_address;
+  int file_descriptor = -1;
+  bool unix_socket = false;
+  bool loopback = true;
+  uintptr_t host_tag = 0;  // the host's own
+
+  // Kept by the node.
+  std::string name, library_name, library_version;
+  resp::Protocol protocol = resp::Protocol::kResp2;
+  int database = 0;
+  bool authenticated = false;
+  bool monitor = false;
+  bool no_evict = false;
+  bool no_touch = false;  // its reads leave the access time alone
+  bool capability_redirect = false;
+  ReplyMode reply_mode = ReplyMode::kOn;
+  int64_t created_us = 0;           // monotonic
+  int64_t last_interaction_us = 0;  // monotonic
+  const Command* last_command = nullptr;
+  CommandStatistics* last_statistics = nullptr;  // the row of last_command
+  uint64_t commands_processed = 0;
+
+  // Kept by the host, for CLIENT LIST.
+  size_t query_buffer_bytes = 0, query_buffer_free_bytes = 0, argument_bytes = 0;
+
+  // MULTI.
+  bool in_transaction = false;
+  bool transaction_broken = false;  // a command failed to queue: EXEC answers EXECABORT
+  bool watch_touched = false;       // a watched key changed: EXEC answers nil
+  std::vector<QueuedCommand> queued;
+  size_t queued_bytes = 0;
+  std::vector<std::pair<int, std::string>> watched;  // database, key
+
+  // Pub/sub.
+  absl::btree_set<std::string> channels, patterns, shard_channels;
+  bool subscribed() const {
+    return !channels.empty() || !patterns.empty() || !shard_channels.empty();
+  }
+
+  // Replies.
+  OutputQueue output;
+  storage::Position last_write;  // newest record this session made
+  resp::ReplyWriter writer() { return {output.buffer(), protocol}; }
+
+  // Close as soon as everything sealed so far has left (QUIT, protocol error) or at once.
+  bool close_after_reply = false;
+  bool close_now = false;
+
+  // Set while a command waits; the host executes nothing more for it meanwhile.
+  std::unique_ptr<Blocked> blocked;
+  bool postponed = false;  // its next command was told to come again (CLIENT PAUSE, write backlog)
+
+  bool ready = false;  // told to the host and not looked at yet
+  bool gated_listed = false;
+};
+
+}  // namespace kvorum::server
