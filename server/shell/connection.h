@@ -1,0 +1,62 @@
+// One client's socket: bytes to commands, replies to bytes. Belongs to the loop.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <string>
+
+#include "resp/parser.h"
+#include "server/node/session.h"
+
+namespace kvorum::server {
+
+class Server;
+
+class Connection {
+ public:
+  // Accepts the connection that waits on `listener` and registers it with the node; null if it was
+  // refused (and answered why) or is gone already. It deletes itself when it has been closed.
+  static Connection* accept(Server& server, uv_stream_t* listener, bool unix_socket);
+
+  // The node has made the session ready: sends what may leave, executes what waited, closes.
+  void handle_ready();
+  void close();
+
+  Session& session() { return *session_; }
+  bool idle_since(int64_t monotonic_us) const;
+
+ private:
+  Connection(Server& server, bool unix_socket);
+  ~Connection() = default;
+
+  uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&handle_); }
+  bool open_session(bool unix_socket);
+  void refuse(std::string_view error);
+  void configure_socket();
+  void start_reading();
+  void read_finished(ssize_t bytes);
+  void execute_buffered();
+  bool is_http(resp::Arguments arguments);
+  void flush();
+  void queue_write();
+  void write_finished(int status);
+  void update_figures();
+
+  Server& server_;
+  union {
+    uv_tcp_t tcp;
+    uv_pipe_t pipe;
+  } handle_;
+  resp::Parser parser_;
+  Session* session_ = nullptr;
+  bool reading_ = false;
+  bool closing_ = false;
+  bool authenticated_limits_ = false;
+  bool command_waits_ = false;  // parser_.arguments() was told to come again
+  std::string writing_;         // bytes of the write request that is out
+  uv_write_t write_request_;
+  bool write_out_ = false;
+};
+
+}  // namespace kvorum::server

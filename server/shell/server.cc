@@ -1,0 +1,282 @@
+#include "server/shell/server.h"
+
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <csignal>
+#include <fstream>
+#include <utility>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "server/shell/loading_bar.h"
+#include "server/shell/logging.h"
+#include "server/shell/process_figures.h"
+
+namespace kvorum::server {
+
+namespace {
+
+constexpr uint64_t kTickMs = 10;
+constexpr int64_t kIdleCheckIntervalUs = 1'000'000;
+constexpr int64_t kLoadingLogIntervalUs = 2'000'000;
+constexpr int64_t kHttpLogIntervalUs = 60'000'000;
+// Descriptors for files, lanes and the loop, besides one for each client.
+constexpr rlim_t kOwnDescriptors = 64;
+
+int64_t read_clock_us(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return int64_t{now.tv_sec} * 1'000'000 + now.tv_nsec / 1000;
+}
+
+template <class Handle>
+uv_handle_t* as_handle(Handle* handle) {
+  return reinterpret_cast<uv_handle_t*>(handle);
+}
+
+}  // namespace
+
+Server::Server(OptionTable& options, storage::FileSystem& files, Settings settings)
+    : options_(options), files_(files), settings_(std::move(settings)), listeners_(*this) {
+  CHECK_EQ(uv_loop_init(&loop_), 0);
+}
+
+Server::~Server() { CHECK_EQ(uv_loop_close(&loop_), 0); }
+
+int Server::run(absl::Status& status) {
+  std::signal(SIGPIPE, SIG_IGN);
+  wal_lane_ = std::make_unique<LaneThread>(&loop_, "kvorum-wal");
+  background_lane_ = std::make_unique<LaneThread>(&loop_, "kvorum-snapshot");
+  node_ = std::make_unique<Node>(options_, *this);
+  start_loop_handles();
+  status = open();
+  if (status.ok()) {
+    while (!stopped_) uv_run(&loop_, UV_RUN_ONCE);
+  } else {
+    exit_code_ = 1;
+  }
+  close_everything();
+  return exit_code_;
+}
+
+absl::Status Server::open() {
+  rlimit descriptors;
+  const rlim_t wanted = static_cast<rlim_t>(options().maxclients) + kOwnDescriptors;
+  if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur < wanted) {
+    descriptors.rlim_cur = std::min(wanted, descriptors.rlim_max);
+    if (setrlimit(RLIMIT_NOFILE, &descriptors) != 0 || descriptors.rlim_cur < wanted) {
+      log(LogLevel::kWarning,
+          base::concat("the system allows ", descriptors.rlim_cur,
+                       " open files: fewer clients than maxclients can be served"));
+    }
+  }
+  // The data directory first: its lock says whether another server uses it.
+  if (absl::Status status = node_->start(); !status.ok()) return status;
+  if (absl::Status status = listeners_.open(options()); !status.ok()) return status;
+  log(LogLevel::kInfo, base::concat("listening on port ", options().port));
+  return absl::OkStatus();
+}
+
+void Server::start_loop_handles() {
+  uv_prepare_init(&loop_, &before_poll_);
+  uv_timer_init(&loop_, &timer_);
+  uv_idle_init(&loop_, &busy_);
+  uv_signal_init(&loop_, &terminate_);
+  uv_signal_init(&loop_, &interrupt_);
+  before_poll_.data = timer_.data = busy_.data = terminate_.data = interrupt_.data = this;
+  uv_prepare_start(&before_poll_,
+                   [](uv_prepare_t* handle) { static_cast<Server*>(handle->data)->end_turn(); });
+  uv_timer_start(
+      &timer_, [](uv_timer_t* handle) { static_cast<Server*>(handle->data)->tick(); }, kTickMs,
+      kTickMs);
+  const auto on_signal = [](uv_signal_t* handle, int number) {
+    static_cast<Server*>(handle->data)->handle_signal(number);
+  };
+  uv_signal_start(&terminate_, on_signal, SIGTERM);
+  uv_signal_start(&interrupt_, on_signal, SIGINT);
+}
+
+void Server::end_turn() {
+  // Serving a session may make another one ready: swap until none is left.
+  std::vector<Session*> ready;
+  while (!ready_.empty()) {
+    ready.clear();
+    std::swap(ready, ready_);
+    node_->refresh_clock();
+    serving_ = &ready;
+    for (Session* const& session : ready) {
+      if (session != nullptr) reinterpret_cast<Connection*>(session->host_tag)->handle_ready();
+    }
+    serving_ = nullptr;
+  }
+  node_->end_turn();
+}
+
+void Server::tick() {
+  const bool more = node_->tick();
+  if (more && !uv_is_active(as_handle(&busy_))) {
+    uv_idle_start(&busy_, [](uv_idle_t* handle) { static_cast<Server*>(handle->data)->tick(); });
+  } else if (!more) {
+    uv_idle_stop(&busy_);
+  }
+  const int64_t now_us = monotonic_us();
+  if (options().timeout_s > 0 && now_us - last_idle_check_us_ >= kIdleCheckIntervalUs) {
+    last_idle_check_us_ = now_us;
+    close_idle_clients();
+  }
+}
+
+void Server::close_idle_clients() {
+  const int64_t limit_us = monotonic_us() - options().timeout_s * 1'000'000;
+  for (const auto& [id, session] : node_->sessions()) {
+    if (reinterpret_cast<Connection*>(session->host_tag)->idle_since(limit_us)) {
+      session->close_now = true;
+      node_->make_ready(*session);
+    }
+  }
+}
+
+void Server::handle_signal(int number) {
+  if (std::exchange(stopping_, true)) {
+    log(LogLevel::kWarning, "asked twice to stop: leaving at once");
+    stopped(1);
+    return;
+  }
+  log(LogLevel::kInfo, base::concat("got signal ", number, ", stopping"));
+  node_->shut_down(/*snapshot=*/false, /*force=*/true);
+}
+
+void Server::stopped(int exit_code) {
+  stopped_ = true;
+  exit_code_ = exit_code;
+}
+
+void Server::close_everything() {
+  end_turn();  // answers that may leave now do
+  listeners_.close();
+  for (const auto& [id, session] : all_sessions()) {
+    reinterpret_cast<Connection*>(session->host_tag)->close();
+  }
+  wal_lane_->close();
+  background_lane_->close();
+  for (uv_handle_t* handle : {as_handle(&before_poll_), as_handle(&timer_), as_handle(&busy_),
+                              as_handle(&terminate_), as_handle(&interrupt_)}) {
+    uv_close(handle, nullptr);
+  }
+  uv_run(&loop_, UV_RUN_DEFAULT);
+}
+
+std::vector<std::pair<uint64_t, Session*>> Server::all_sessions() const {
+  std::vector<std::pair<uint64_t, Session*>> all;
+  for (const auto& [id, session] : node_->sessions()) all.emplace_back(id, session.get());
+  return all;
+}
+
+void Server::connection_closed(Connection& connection) {
+  --connection_count_;
+  Session* session = &connection.session();
+  std::erase(ready_, session);
+  if (serving_ != nullptr) {
+    std::replace(serving_->begin(), serving_->end(), session, static_cast<Session*>(nullptr));
+  }
+}
+
+resp::Limits Server::parser_limits(bool authenticated) const {
+  if (!authenticated && !options().requirepass.empty()) return resp::kUnauthenticatedLimits;
+  resp::Limits limits;
+  limits.max_bulk_bytes = options().max_bulk_bytes;
+  limits.max_query_bytes = options().max_query_bytes;
+  return limits;
+}
+
+void Server::count_input(size_t bytes) {
+  input_bytes_ += bytes;
+  ++node_->statistics().reads_processed;
+}
+
+void Server::count_output(size_t bytes) {
+  output_bytes_ += bytes;
+  ++node_->statistics().writes_processed;
+}
+
+void Server::log_client(LogLevel level, const Session& session, std::string_view what) {
+  log(level, base::concat("client id=", session.id, " addr=", session.address, ": ", what));
+}
+
+void Server::log_cross_protocol(const Session& session) {
+  const int64_t now_us = monotonic_us();
+  if (last_http_log_us_ != 0 && now_us - last_http_log_us_ < kHttpLogIntervalUs) return;
+  last_http_log_us_ = now_us;
+  log_client(LogLevel::kWarning, session,
+             "possible security attack: it sends POST or Host: lines, as a browser made to speak "
+             "to this port would; closed");
+}
+
+int64_t Server::wall_us() { return read_clock_us(CLOCK_REALTIME); }
+
+int64_t Server::monotonic_us() { return read_clock_us(CLOCK_BOOTTIME); }
+
+uint64_t Server::random() {
+  uint64_t value = 0;
+  CHECK_EQ(getrandom(&value, sizeof(value), 0), static_cast<ssize_t>(sizeof(value)));
+  return value;
+}
+
+void Server::show_loading(const LoadingProgress& progress) {
+  const int64_t now_us = monotonic_us();
+  if (isatty(STDERR_FILENO)) {
+    draw_loading_bar(progress);
+  } else if (!progress.loading || now_us - loading_logged_us_ >= kLoadingLogIntervalUs) {
+    loading_logged_us_ = now_us;
+    log(LogLevel::kInfo, loading_text(progress));
+  }
+}
+
+std::array<uint8_t, 16> Server::kernel_boot() {
+  std::array<uint8_t, 16> id{};
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string text;
+  file >> text;
+  std::erase(text, '-');
+  if (text.size() != 2 * id.size()) return {};
+  for (size_t i = 0; i < id.size(); ++i) {
+    std::from_chars(text.data() + 2 * i, text.data() + 2 * i + 2, id[i], 16);
+  }
+  return id;
+}
+
+uint64_t (*Server::lane_clock_us())() {
+  return [] { return static_cast<uint64_t>(read_clock_us(CLOCK_BOOTTIME)); };
+}
+
+void Server::log(LogLevel level, std::string_view message) { write_log(level, message); }
+
+void Server::run(Lane lane, std::function<void()> work, std::function<void()> done) {
+  LaneThread& thread = lane == Lane::kWal ? *wal_lane_ : *background_lane_;
+  thread.run(std::move(work), std::move(done));
+}
+
+ProcessFigures Server::process_figures() {
+  ProcessFigures figures = read_process_figures();
+  figures.network_input_bytes = input_bytes_;
+  figures.network_output_bytes = output_bytes_;
+  figures.executable = settings_.executable;
+  figures.config_file = settings_.config_file;
+  return figures;
+}
+
+void Server::options_changed() { settings_.options_changed(options()); }
+
+absl::Status Server::rewrite_configuration() {
+  if (settings_.config_file.empty()) {
+    return absl::FailedPreconditionError("The server is running without a config file");
+  }
+  return settings_.rewrite_configuration(options_);
+}
+
+}  // namespace kvorum::server

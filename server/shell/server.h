@@ -1,0 +1,105 @@
+// The libuv shell around a node: listens, owns the connections, gives the node its clocks, lanes
+// and turns of the loop. One thread, besides the lanes'.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "resp/limits.h"
+#include "server/node/host.h"
+#include "server/node/node.h"
+#include "server/node/options.h"
+#include "server/shell/connection.h"
+#include "server/shell/lane.h"
+#include "server/shell/listener.h"
+
+namespace kvorum::server {
+
+class Server : public Host {
+ public:
+  struct Settings {
+    std::string executable;
+    std::string config_file;  // empty: none was given
+    std::function<absl::Status(const OptionTable&)> rewrite_configuration;
+    std::function<void(const Options&)> options_changed;
+  };
+
+  // All of these outlive the server.
+  Server(OptionTable& options, storage::FileSystem& files, Settings settings);
+  ~Server() override;
+
+  // Opens the data directory and the sockets, then serves until stopped; the process' exit code.
+  // The error of what could not be opened is in `status`.
+  int run(absl::Status& status);
+
+  // --- For connections.
+  uv_loop_t* loop() { return &loop_; }
+  Node& node() { return *node_; }
+  const Options& options() const { return options_.values(); }
+  resp::Limits parser_limits(bool authenticated) const;
+  size_t connection_count() const { return connection_count_; }
+  void connection_opened() { ++connection_count_; }
+  void connection_closed(Connection& connection);
+  void count_input(size_t bytes);
+  void count_output(size_t bytes);
+  void log_client(LogLevel level, const Session& session, std::string_view what);
+  // Somebody speaks HTTP to us: logged once a minute at most.
+  void log_cross_protocol(const Session& session);
+
+  // --- Host.
+  int64_t wall_us() override;
+  int64_t monotonic_us() override;
+  uint64_t random() override;
+  std::array<uint8_t, 16> kernel_boot() override;
+  uint64_t (*lane_clock_us())() override;
+  void log(LogLevel level, std::string_view message) override;
+  void show_loading(const LoadingProgress& progress) override;
+  storage::FileSystem& file_system() override { return files_; }
+  void run(Lane lane, std::function<void()> work, std::function<void()> done) override;
+  void session_ready(Session& session) override { ready_.push_back(&session); }
+  ProcessFigures process_figures() override;
+  void options_changed() override;
+  absl::Status rewrite_configuration() override;
+  void stopped(int exit_code) override;
+
+ private:
+  absl::Status open();
+  void start_loop_handles();
+  void end_turn();
+  void tick();
+  void close_idle_clients();
+  void handle_signal(int number);
+  void close_everything();
+  std::vector<std::pair<uint64_t, Session*>> all_sessions() const;
+
+  OptionTable& options_;
+  storage::FileSystem& files_;
+  const Settings settings_;
+  uv_loop_t loop_;
+  uv_prepare_t before_poll_;
+  uv_timer_t timer_;
+  uv_idle_t busy_;  // active while the node has work of its own
+  uv_signal_t terminate_, interrupt_;
+  std::unique_ptr<LaneThread> wal_lane_, background_lane_;
+  std::unique_ptr<Node> node_;
+  Listeners listeners_;
+  std::vector<Session*> ready_;
+  std::vector<Session*>* serving_ = nullptr;  // the batch of ready_ being served
+  size_t connection_count_ = 0;
+  uint64_t input_bytes_ = 0, output_bytes_ = 0;
+  int64_t loading_logged_us_ = 0;
+  int64_t last_idle_check_us_ = 0, last_http_log_us_ = 0;
+  bool stopping_ = false;  // a signal has asked for it
+  bool stopped_ = false;
+  int exit_code_ = 0;
+};
+
+}  // namespace kvorum::server
