@@ -1,0 +1,1 @@
+"""Client libraries in use: each has a program that prints `ok NAME` or `FAILED NAME` lines."""

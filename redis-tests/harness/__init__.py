@@ -1,0 +1,1 @@
+"""What every test of this folder stands on: protocol, servers, comparison, report."""

@@ -1,0 +1,1 @@
+"""redis-cli and redis-benchmark, as Debian's redis-tools has them."""
