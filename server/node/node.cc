@@ -325,6 +325,13 @@ void Node::advance_shut_down() {
     host_.stopped(0);
     return;
   }
+  if (log_.disk_full()) {
+    // Nothing is queued: what did not fit was undone and refused.
+    closing_log_ = true;
+    host_.log(LogLevel::kWarning, "the disk is full: stopping without a mark of a clean stop");
+    host_.stopped(0);
+    return;
+  }
   if (!log_.idle()) return;  // on to the next tick
   closing_log_ = true;
   log_.close_cleanly([this](const absl::Status& status) {

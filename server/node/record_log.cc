@@ -107,7 +107,7 @@ Lsn RecordLog::lsn_of(Hlc hlc) const {
 }
 
 void RecordLog::start_write() {
-  if (wal_ == nullptr || job_ != nullptr || closed_ != nullptr) return;
+  if (wal_ == nullptr || job_ != nullptr || closed_ != nullptr || failed_ || disk_full_) return;
   run_job(wal_->take_job(monotonic_ms()));
 }
 
@@ -121,13 +121,15 @@ void RecordLog::run_job(std::unique_ptr<storage::WriteJob> job) {
 void RecordLog::write_finished() {
   const storage::WriteResult result = wal_->finish(std::move(job_));
   if (!result.status.ok() && !absl::IsResourceExhausted(result.status)) {
+    // Nothing is known about the disk any more: neither written nor synced again.
+    failed_ = true;
     events_.fatal(result.status);
     return;
   }
   disk_full_ = !result.status.ok();
   durable_->update(origin_, result.durable);
   advance();
-  if (disk_full_) undo_above(result.written, result.status);
+  if (disk_full_ && last_.lsn > result.written.lsn) undo_above(result.written, result.status);
   if (closed_ != nullptr) {
     close_further();
   } else {
@@ -179,8 +181,9 @@ void RecordLog::undo_above(Position kept, const absl::Status& reason) {
 }
 
 void RecordLog::probe() {
+  if (job_ != nullptr || closed_ != nullptr || failed_) return;
   wal_->save_hard_state({term_, origin_});
-  start_write();
+  run_job(wal_->take_job(monotonic_ms()));
 }
 
 uint64_t RecordLog::monotonic_ms() const {

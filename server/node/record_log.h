@@ -125,6 +125,7 @@ class RecordLog {
   std::unique_ptr<storage::WriteJob> job_;           // the one that is out
   std::function<void(const absl::Status&)> closed_;  // set: closing
   bool disk_full_ = false;
+  bool failed_ = false;  // a sync or a write failed for good
 };
 
 }  // namespace kvorum::server

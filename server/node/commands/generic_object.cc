@@ -18,7 +18,7 @@ constexpr uint64_t kMillisecondsPerSecond = 1000;
 
 // The entry of the subcommand's key; null, with nil answered, if there is none.
 const Entry* object(CommandContext& context) {
-  const Entry* entry = observe(context, context.arguments[2]);
+  const Entry* entry = observe(context, context.arguments[2], MissEvent::kNone);
   if (entry == nullptr) context.reply.null();
   return entry;
 }

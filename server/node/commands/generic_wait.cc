@@ -1,5 +1,4 @@
-// WAIT and WAITAOF on a node without followers: no follower ever has anything, and what is durable
-// here is what has been committed.
+// WAIT and WAITAOF on a node without followers: no follower ever has anything.
 #include <limits>
 #include <memory>
 
@@ -64,12 +63,14 @@ void waitaof_command(CommandContext& context) {
   if (!read_timeout_ms(context, context.arguments[3], timeout_ms)) return;
 
   const auto durable = [&node](const Session& session) {
-    return node.commit_position() >= session.last_write;
+    // Not the commit: under everysec and never a record is committed before it is synced.
+    return node.log().wal().synced() >= session.last_write;
   };
   if ((replicas == 0 && (local == 0 || durable(context.session))) || node.executing_transaction()) {
     reply_durable(context.reply, durable(context.session));
     return;
   }
+  if (local == 1) node.log().wal().request_sync();  // goes out at the end of this turn
   auto blocked = std::make_unique<Blocked>();
   blocked->deadline_us = deadline_us(node, timeout_ms);
   blocked->try_finish = [durable, replicas](Session& session) {

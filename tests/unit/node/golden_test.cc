@@ -145,7 +145,7 @@ TEST_P(Golden, RepliesAreThoseOfRedis) {
   Session& listener = connect();
   resp3.protocol = resp::Protocol::kResp3;
   if (GetParam().file == "events") {
-    set_option("notify-keyspace-events", "EAn");
+    set_option("notify-keyspace-events", "EAnm");
     run(listener, {"PSUBSCRIBE", "__keyevent@*"});
   }
   for (const Exchange& exchange : GetParam().exchanges) {

@@ -52,9 +52,11 @@ class SimulatedHost : public Host {
     return true;
   }
 
+  // The process died: what was on its lanes is gone.
   void drop_jobs() {
     for (auto& jobs : lanes_) jobs.clear();
     ready.clear();
+    disk.crash();
   }
 
   storage::SimulatedDisk disk;
