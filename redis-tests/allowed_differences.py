@@ -27,6 +27,7 @@ ALLOWED_DIFFERENCES = (
     AllowedDifference("PUBSUB HELP", "help", "kvorum lists the subcommands that it has"),
     AllowedDifference("OBJECT HELP", "help", "kvorum has OBJECT VERSION"),
     AllowedDifference("OBJECT ENCODING", "int-or-embstr", "kvorum tells int by the value alone"),
+    AllowedDifference("OBJECT IDLETIME", "type", "equal small integers share theirs in Redis"),
     AllowedDifference("OBJECT REFCOUNT", "type", "kvorum shares no integers"),
     AllowedDifference("LATENCY DOCTOR", "type", "prose about another server"),
 )

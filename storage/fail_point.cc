@@ -172,6 +172,8 @@ class FailPointFile final : public File {
   absl::Status sync() override {
     return points_.run(kind_, "sync", path_, [&] { return file_->sync(); });
   }
+  void forget_cached() override { file_->forget_cached(); }
+
   absl::Status truncate(uint64_t size) override {
     return points_.run(kind_, "truncate", path_, [&] { return file_->truncate(size); });
   }

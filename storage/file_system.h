@@ -32,6 +32,9 @@ class File {
   virtual absl::Status sync() = 0;
   virtual absl::Status truncate(uint64_t size) = 0;
   virtual absl::StatusOr<uint64_t> size() const = 0;
+  // What is read next comes from the medium. After a failed sync the system may keep pages in
+  // memory that never reached it, and call them clean.
+  virtual void forget_cached() {}
 };
 
 enum class OpenMode : uint8_t { kRead, kReadWrite, kCreate /* fails if it exists */ };

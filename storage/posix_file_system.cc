@@ -118,6 +118,11 @@ class PosixFile final : public File {
     return absl::OkStatus();
   }
 
+  void forget_cached() override {
+    // Advice: where the system does not take it, there is nothing better to be had.
+    ::posix_fadvise(descriptor_.get(), 0, 0, POSIX_FADV_DONTNEED);
+  }
+
   absl::Status truncate(uint64_t size) override {
     int result = 0;
     do {

@@ -113,6 +113,8 @@ absl::Status RecoveryReader::Implementation::enter_segment(size_t index) {
   auto file = files_.open(segment().path, OpenMode::kRead);
   if (!file.ok()) return file.status();
   file_ = *std::move(file);
+  // Only the newest can hold what a process whose sync failed has left behind.
+  if (!has_successor()) file_->forget_cached();
   const FrameHeader& header = segment().header;
   if (header.last != result_.last || header.first_lsn != result_.last.lsn.next()) {
     return corrupt(segment(), 0,

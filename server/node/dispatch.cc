@@ -116,7 +116,7 @@ Execution Node::execute(Session& session, resp::Arguments arguments) {
   dependency_ = Lsn{0};
   CommandContext context{*this, session, *command, arguments, session.writer()};
   call(context);
-  finish_command(session, *command);
+  finish_command(session);
   current_ = nullptr;
   if (!deferred_pushes_.empty()) flush_deferred_pushes(session);
   return Execution::kDone;
@@ -190,12 +190,16 @@ void Node::refuse(Session& session, const Command* command, std::string_view err
 
 void Node::queue_in_transaction(Session& session, const Command& command,
                                 resp::Arguments arguments) {
-  QueuedCommand queued{&command, {}};
-  queued.arguments.reserve(arguments.size());
   for (std::string_view argument : arguments) {
-    queued.arguments.emplace_back(argument);
     session.queued_bytes += argument.size() + sizeof(std::string);
   }
+  if (session.queued_bytes > kMaxTransactionBytes) {
+    session.queued.clear();
+    refuse(session, &command, "ERR the transaction is larger than 1 GiB");
+    return;
+  }
+  QueuedCommand queued{&command, {}};
+  queued.arguments.assign(arguments.begin(), arguments.end());
   session.queued.push_back(std::move(queued));
   session.writer().simple_string("QUEUED");
   apply_reply_mode(session);
@@ -208,6 +212,7 @@ void Node::call(CommandContext& context) {
   const size_t reply_begin = session.output.buffer().size();
   const int64_t begin_us = clock_us_;
   command.handler(context);
+  if (command.flags & command_flag::kKeyspaceWide) dependency_ = log_.last().lsn;
   clock_us_ = host_.monotonic_us();
   // After it ran, as Redis shows it: SELECT with its new database, EXEC behind what it carried.
   if (monitors_.anyone() &&
@@ -239,19 +244,17 @@ void Node::call(CommandContext& context) {
   }
 }
 
-void Node::finish_command(Session& session, const Command& command) {
+void Node::finish_command(Session& session) {
   Position gate;
   OutputKind kind = OutputKind::kRead;
   if (log_.record_open()) {
     gate = session.last_write = log_.seal();
     kind = OutputKind::kWrite;
-  } else if (command.flags & command_flag::kKeyspaceWide) {
-    gate = log_.last();
   } else {
     gate.lsn = dependency_;
   }
   if (!events_.empty()) publish_events(gate);
-  apply_reply_mode(session);
+  if (!session.blocked) apply_reply_mode(session);
   seal_reply(session, gate, kind);
 }
 

@@ -170,6 +170,11 @@ void Loader::finish(const absl::Status& status) {
   if (status.ok()) {
     progress_.loaded_bytes = progress_.total_bytes;
     host_.show_loading(progress_);
+    // Nothing is on the lane any more: give back files and buffers.
+    snapshot_loader_ = nullptr;
+    snapshot_ = nullptr;
+    log_ = nullptr;
+    slots_ = {};
   }
   done_(status, result_);
 }

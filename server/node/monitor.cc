@@ -37,7 +37,10 @@ void Monitors::feed(Node& node, const Session& session, resp::Arguments argument
     append_quoted(line, argument);
   }
   line += "\r\n";
-  for (const auto& [id, monitor] : sessions_) node.push(*monitor, line, node.last_position());
+  // Not before what it shows is durable: its record may still be open.
+  const RecordLog& log = node.log();
+  const storage::Position gate = log.record_open() ? log.next() : log.last();
+  for (const auto& [id, monitor] : sessions_) node.push(*monitor, line, gate);
 }
 
 }  // namespace kvorum::server

@@ -25,6 +25,9 @@ constexpr int kExpiredPerTurn = 64;
 // Entries of dropped tables freed in one turn of the loop.
 constexpr size_t kReclaimedPerTurn = 2000;
 
+// Who has not given the password yet gets short answers, and must read them.
+constexpr uint64_t kMaxUnauthenticatedOutputBytes = 64 << 10;
+
 constexpr std::string_view kWriteUndone =
     "-MISCONF Errors writing to the WAL: No space left on device. The command was not "
     "executed.\r\n";
@@ -124,6 +127,7 @@ const Entry* Node::lookup_in(int database, std::string_view key, Lookup mode) {
     }
     return nullptr;
   }
+  dependency_ = std::max(dependency_, log_.newest_swap());
   if (entry->stamp().hlc > log_.commit_hlc()) {
     dependency_ = std::max(dependency_, log_.lsn_of(entry->stamp().hlc));
   }
@@ -148,6 +152,7 @@ void Node::expire_now(int database, const Entry& entry) {
 
 bool Node::expire_some() {
   if (!log_.started() || log_.disk_full() || shutting_down_ ||
+      log_.uncommitted_bytes() > options_.values().max_uncommitted_bytes ||
       client_pause_.mode(clock_us_) != ClientPause::Mode::kNone) {
     return false;
   }
@@ -198,6 +203,7 @@ void Node::unblock(Session& session, bool with_error) {
   } else {
     blocked->on_timeout(session);
   }
+  apply_reply_mode(session);
   seal_reply(session, {}, OutputKind::kRead);
   make_ready(session);
 }
@@ -207,6 +213,7 @@ void Node::check_blocked() {
     if (session->blocked->try_finish(*session)) {
       session->blocked = nullptr;
       std::erase(blocked_, session);
+      apply_reply_mode(*session);
       seal_reply(*session, {}, OutputKind::kRead);
       make_ready(*session);
     } else if (session->blocked->deadline_us != 0 && session->blocked->deadline_us <= clock_us_) {
@@ -232,7 +239,9 @@ void Node::wake_postponed() {
 void Node::enforce_output_limit(Session& session) {
   const Options& options = options_.values();
   const bool pushed_to = session.subscribed() || session.monitor;
-  const uint64_t limit = pushed_to ? options.max_pubsub_output_bytes : options.max_output_bytes;
+  const uint64_t limit = !session.authenticated ? kMaxUnauthenticatedOutputBytes
+                         : pushed_to            ? options.max_pubsub_output_bytes
+                                                : options.max_output_bytes;
   if (limit == 0 || session.output.size() <= limit || session.close_now) return;
   session.close_now = true;
   ++statistics_.output_limit_disconnections;
@@ -258,6 +267,9 @@ void Node::on_undone(Lsn kept, const absl::Status& reason) {
             base::concat("disk full: records above lsn ", kept.value(),
                          " were undone and are refused until there is room: ", reason.message()));
   last_probe_us_ = clock_us_;
+  for (const auto& [id, session] : sessions_) {
+    if (session->last_write.lsn > kept) session->last_write = log_.last();
+  }
   for (Session* session : std::exchange(gated_, {})) {
     session->output.undo_above(kept, kWriteUndone, kReadUndone);
     session->gated_listed = session->output.gated();
@@ -302,7 +314,16 @@ void Node::shut_down(bool snapshot, bool force) {
   if (shutting_down_) return;
   shutting_down_ = true;
   shut_down_force_ = force;
-  shut_down_snapshot_ = snapshot && persistence_->start_snapshot().ok();
+  shut_down_snapshot_ = snapshot;
+  if (snapshot && !persistence_->snapshot_in_progress()) {
+    const absl::Status status = persistence_->start_snapshot();
+    if (!status.ok() && !force) {
+      host_.log(LogLevel::kError,
+                base::concat("not stopping, as no snapshot can be taken: ", status.message()));
+      shutting_down_ = false;
+      return;
+    }
+  }
   host_.log(LogLevel::kInfo, "stopping: no more writes, syncing what is queued");
   advance_shut_down();
 }
@@ -314,7 +335,8 @@ bool Node::abort_shut_down() {
 }
 
 void Node::advance_shut_down() {
-  if (closing_log_ || persistence_->snapshot_in_progress()) return;
+  if (closing_log_) return;
+  if (shut_down_snapshot_ && persistence_->snapshot_in_progress()) return;
   if (shut_down_snapshot_ && !persistence_->figures().snapshot_last_ok && !shut_down_force_) {
     host_.log(LogLevel::kError, "not stopping: the snapshot asked for could not be written");
     shutting_down_ = false;

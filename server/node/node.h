@@ -162,7 +162,7 @@ class Node {
   void refuse(Session& session, const Command* command, std::string_view error);
   void queue_in_transaction(Session& session, const Command& command, resp::Arguments arguments);
   void apply_reply_mode(Session& session);
-  void finish_command(Session& session, const Command& command);
+  void finish_command(Session& session);
   void publish_events(storage::Position gate);
   void flush_deferred_pushes(Session& session);
 

@@ -54,7 +54,7 @@ bool OutputQueue::undo_above(storage::Lsn kept, std::string_view write_error,
   }
   buffer_ = std::move(rebuilt);
   sealed_ = buffer_.size();
-  return open(storage::Lsn{0});
+  return open(kept);
 }
 
 void OutputQueue::sent(size_t bytes) {

@@ -40,7 +40,8 @@ class OutputQueue {
   // Opens every gate at or below `commit`. True if bytes became sendable.
   bool open(storage::Lsn commit);
 
-  // The records above `kept` were undone: their replies become error lines, their pushes vanish.
+  // The records above `kept` were undone, up to it all is committed: the replies of the undone
+  // become error lines, their pushes vanish, and the rest may leave.
   // REQUIRES: nothing unsealed. True if bytes became sendable.
   bool undo_above(storage::Lsn kept, std::string_view write_error, std::string_view read_error);
 

@@ -179,6 +179,8 @@ void Persistence::snapshot_taken(const SnapshotTaker::Outcome& outcome) {
   }
   ++taken_;
   last_save_ms_ = outcome.info.wall_ms;
+  // Of the same cut: it has taken the place of the one before, under the same name.
+  if (!snapshots_.empty() && snapshots_.back().path == outcome.path) snapshots_.pop_back();
   snapshots_.push_back(
       {outcome.path, outcome.info.position.lsn, outcome.info.wall_ms, outcome.bytes});
   node_.host().log(LogLevel::kInfo,
@@ -189,6 +191,7 @@ void Persistence::snapshot_taken(const SnapshotTaker::Outcome& outcome) {
 }
 
 void Persistence::retire() {
+  if (retire_job_ != nullptr) return;  // the next snapshot will try again
   // What is kept must start with a snapshot: the newest one that is as old as the options want.
   const Options& options = node_.options().values();
   storage::Wal& wal = node_.log().wal();
@@ -203,7 +206,6 @@ void Persistence::retire() {
   for (size_t i = 0; i < first; ++i) old_files.push_back(snapshots_[i].path);
   snapshots_.erase(snapshots_.begin(), snapshots_.begin() + static_cast<ptrdiff_t>(first));
 
-  if (retire_job_ != nullptr) return;  // the next snapshot will try again
   retire_job_ = wal.retire_before(needed, static_cast<uint64_t>(node_.now_ms()));
   auto removed = std::make_shared<absl::Status>();
   node_.host().run(

@@ -71,6 +71,7 @@ void RecordLog::change(const Effect& effect, uint64_t wall_ms) {
     open_stamp_ = {clock_.next(wall_ms), origin_};
   }
   open_removes_ |= removes(effect.kind);
+  open_swaps_ |= effect.kind == EffectKind::kSwapDatabases;
   storage::encode_effect(effect, payload_);
   keyspace_->apply(effect, open_stamp_, open_inverse_);
 }
@@ -81,6 +82,7 @@ Position RecordLog::seal() {
   open_ = false;
   queue_record(storage::RecordKind::kEffects, open_stamp_, std::exchange(open_inverse_, {}));
   if (removed) newest_removal_ = last_.lsn;
+  if (std::exchange(open_swaps_, false)) newest_swap_ = last_.lsn;
   return last_;
 }
 
@@ -177,6 +179,7 @@ void RecordLog::undo_above(Position kept, const absl::Status& reason) {
   }
   last_ = kept;
   newest_removal_ = std::min(newest_removal_, kept.lsn);
+  newest_swap_ = std::min(newest_swap_, kept.lsn);
   events_.undone(kept.lsn, reason);
 }
 

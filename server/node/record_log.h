@@ -61,11 +61,17 @@ class RecordLog {
   storage::Position last() const { return last_; }
   storage::Position commit() const { return commit_; }
   storage::Hlc commit_hlc() const { return commit_hlc_; }
-  storage::Hlc last_hlc() const { return clock_.last(); }
+  // Of the record `last()`; the clock may be ahead of it, after an undo.
+  storage::Hlc last_hlc() const {
+    return uncommitted_.empty() ? commit_hlc_ : uncommitted_.back().hlc;
+  }
   // The uncommitted record (or the open one) with this stamp. REQUIRES: hlc > commit_hlc().
   storage::Lsn lsn_of(storage::Hlc hlc) const;
   // Newest record that removed anything: what the absence of a key may depend on.
   storage::Lsn newest_removal() const { return newest_removal_; }
+  // Newest record that swapped databases: what any key's presence may depend on, as a swap leaves
+  // the stamps of the entries alone.
+  storage::Lsn newest_swap() const { return newest_swap_; }
   size_t uncommitted_bytes() const { return uncommitted_bytes_; }
 
   // Starts the next WAL job if none is out and something is queued or due.
@@ -111,10 +117,10 @@ class RecordLog {
   storage::Term term_{0};
   storage::Position last_, commit_;
   storage::Hlc commit_hlc_{0};
-  storage::Lsn newest_removal_{0};
+  storage::Lsn newest_removal_{0}, newest_swap_{0};
 
   bool open_ = false;
-  bool open_removes_ = false;
+  bool open_removes_ = false, open_swaps_ = false;
   storage::Stamp open_stamp_;
   storage::Inverse open_inverse_;
   std::string payload_, encoded_;  // kept for their capacity

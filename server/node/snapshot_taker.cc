@@ -15,6 +15,8 @@ constexpr size_t kMaxPendingBytes = 4 << 20;
 // Serialised bytes worth a job of their own.
 constexpr size_t kJobBytes = 512 << 10;
 
+absl::Status undone() { return absl::AbortedError("records in it were undone: the disk is full"); }
+
 }  // namespace
 
 SnapshotTaker::SnapshotTaker(Host& host, RecordLog& log, Done done)
@@ -40,6 +42,10 @@ void SnapshotTaker::start(storage::Keyspace& keyspace, storage::SnapshotInfo inf
 
 bool SnapshotTaker::step() {
   if (!in_progress()) return false;
+  if (!busy_ && writer_->abandoned()) {
+    finish(undone());
+    return false;
+  }
   if (stage_ == Stage::kWaitingForLog && !busy_) publish_when_logged();
   if (stage_ != Stage::kWriting) return false;
   const bool room = writer_->pending_bytes() < kMaxPendingBytes;
@@ -57,9 +63,8 @@ void SnapshotTaker::run_on_lane(std::function<absl::Status()> work, std::functio
       [this, next = std::move(next), status] {
         busy_ = false;
         if (!status->ok()) return finish(*status);
-        if (writer_->abandoned()) {
-          return finish(absl::AbortedError("records in it were undone: the disk is full"));
-        }
+        // Once it is being published its cut is committed: what is undone is above it.
+        if (writer_->abandoned() && stage_ != Stage::kPublishing) return finish(undone());
         next();
       });
 }

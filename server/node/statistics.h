@@ -51,7 +51,6 @@ struct Statistics {
   uint64_t denied_authentication = 0;
   int64_t denial_logged_us = 0;  // monotonic; a denied AUTH is logged once a second at most
   uint64_t output_limit_disconnections = 0;
-  uint64_t undone_records = 0;
   RateMeter commands_rate, input_rate, output_rate;
   absl::node_hash_map<const Command*, CommandStatistics> commands;  // rows stay where they are
   absl::flat_hash_map<std::string, uint64_t, base::TextHash, std::equal_to<>>

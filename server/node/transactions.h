@@ -2,6 +2,7 @@
 // commands/transaction.cc. Belongs to the loop.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,6 +15,9 @@
 namespace kvorum::server {
 
 class Session;
+
+// What MULTI may queue: a record holds the whole transaction.
+inline constexpr size_t kMaxTransactionBytes = size_t{1} << 30;
 
 class Transactions {
  public:

@@ -127,6 +127,7 @@ void Connection::read_finished(ssize_t bytes) {
   server_.count_input(static_cast<size_t>(bytes));
   parser_.commit(static_cast<size_t>(bytes));
   server_.node().refresh_clock();
+  session_->last_interaction_us = server_.node().monotonic_us();
   execute_buffered();
   if (!closing_) flush();
 }
@@ -158,7 +159,7 @@ void Connection::execute_buffered() {
       parser_.set_limits(server_.parser_limits(authenticated_limits_));
     }
   }
-  const bool waits = session_->blocked || session_->postponed;
+  const bool waits = session_->blocked || session_->postponed || session_->close_after_reply;
   if (waits && reading_ && parser_.buffered_bytes() > kReadAheadBytes) {
     reading_ = false;
     uv_read_stop(stream());
@@ -187,7 +188,7 @@ void Connection::handle_ready() {
     execute_buffered();
   }
   flush();
-  if (!closing_ && !command_waits_) start_reading();
+  if (!closing_ && !command_waits_ && !session_->close_after_reply) start_reading();
 }
 
 void Connection::flush() {
@@ -235,6 +236,7 @@ void Connection::write_finished(int status) {
     return;
   }
   server_.count_output(writing_.size());
+  session_->last_interaction_us = server_.node().monotonic_us();
   flush();
   if (!write_out_) std::string().swap(writing_);
 }
@@ -253,8 +255,14 @@ void Connection::close() {
 
 bool Connection::idle_since(int64_t monotonic_us) const {
   return session_->last_interaction_us < monotonic_us && !session_->blocked &&
-         !session_->subscribed() && !session_->monitor;
+         !session_->postponed && !session_->subscribed() && !session_->monitor;
 }
+
+void Connection::release_memory() {
+  if (parser_.buffered_bytes() == 0 && !command_waits_) parser_.release_memory();
+}
+
+bool Connection::has_output() const { return write_out_ || !session_->output.sendable().empty(); }
 
 void Connection::update_figures() {
   session_->query_buffer_bytes = parser_.buffered_bytes();

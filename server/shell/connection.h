@@ -25,6 +25,10 @@ class Connection {
 
   Session& session() { return *session_; }
   bool idle_since(int64_t monotonic_us) const;
+  // Gives back what an idle client need not hold.
+  void release_memory();
+  // Some of what may leave has not left yet.
+  bool has_output() const;
 
  private:
   Connection(Server& server, bool unix_socket);

@@ -23,6 +23,10 @@ namespace {
 
 constexpr uint64_t kTickMs = 10;
 constexpr int64_t kIdleCheckIntervalUs = 1'000'000;
+// A client that is silent for so long holds no buffer.
+constexpr int64_t kIdleMemoryUs = 5'000'000;
+// How long a stopping server waits for clients to take their last answers.
+constexpr int64_t kDrainUs = 1'000'000;
 constexpr int64_t kLoadingLogIntervalUs = 2'000'000;
 constexpr int64_t kHttpLogIntervalUs = 60'000'000;
 // Descriptors for files, lanes and the loop, besides one for each client.
@@ -125,24 +129,27 @@ void Server::tick() {
     uv_idle_stop(&busy_);
   }
   const int64_t now_us = monotonic_us();
-  if (options().timeout_s > 0 && now_us - last_idle_check_us_ >= kIdleCheckIntervalUs) {
+  if (now_us - last_idle_check_us_ >= kIdleCheckIntervalUs) {
     last_idle_check_us_ = now_us;
-    close_idle_clients();
+    look_at_idle_clients(now_us);
   }
 }
 
-void Server::close_idle_clients() {
-  const int64_t limit_us = monotonic_us() - options().timeout_s * 1'000'000;
+void Server::look_at_idle_clients(int64_t now_us) {
+  const int64_t timeout_us = options().timeout_s * 1'000'000;
   for (const auto& [id, session] : node_->sessions()) {
-    if (reinterpret_cast<Connection*>(session->host_tag)->idle_since(limit_us)) {
+    auto* connection = reinterpret_cast<Connection*>(session->host_tag);
+    if (timeout_us > 0 && connection->idle_since(now_us - timeout_us)) {
       session->close_now = true;
       node_->make_ready(*session);
+    } else if (session->last_interaction_us < now_us - kIdleMemoryUs) {
+      connection->release_memory();
     }
   }
 }
 
 void Server::handle_signal(int number) {
-  if (std::exchange(stopping_, true)) {
+  if (std::exchange(signalled_, true) && node_->shutting_down()) {
     log(LogLevel::kWarning, "asked twice to stop: leaving at once");
     stopped(1);
     return;
@@ -157,8 +164,8 @@ void Server::stopped(int exit_code) {
 }
 
 void Server::close_everything() {
-  end_turn();  // answers that may leave now do
   listeners_.close();
+  drain_output();
   for (const auto& [id, session] : all_sessions()) {
     reinterpret_cast<Connection*>(session->host_tag)->close();
   }
@@ -169,6 +176,19 @@ void Server::close_everything() {
     uv_close(handle, nullptr);
   }
   uv_run(&loop_, UV_RUN_DEFAULT);
+}
+
+void Server::drain_output() {
+  const int64_t deadline_us = monotonic_us() + kDrainUs;
+  end_turn();
+  const auto has_output = [](const auto& session) {
+    return reinterpret_cast<Connection*>(session.second->host_tag)->has_output();
+  };
+  // The timer ends each turn, if nothing else does.
+  while (monotonic_us() < deadline_us &&
+         std::any_of(node_->sessions().begin(), node_->sessions().end(), has_output)) {
+    uv_run(&loop_, UV_RUN_ONCE);
+  }
 }
 
 std::vector<std::pair<uint64_t, Session*>> Server::all_sessions() const {

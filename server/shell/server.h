@@ -75,7 +75,8 @@ class Server : public Host {
   void start_loop_handles();
   void end_turn();
   void tick();
-  void close_idle_clients();
+  void look_at_idle_clients(int64_t now_us);
+  void drain_output();
   void handle_signal(int number);
   void close_everything();
   std::vector<std::pair<uint64_t, Session*>> all_sessions() const;
@@ -97,7 +98,7 @@ class Server : public Host {
   uint64_t input_bytes_ = 0, output_bytes_ = 0;
   int64_t loading_logged_us_ = 0;
   int64_t last_idle_check_us_ = 0, last_http_log_us_ = 0;
-  bool stopping_ = false;  // a signal has asked for it
+  bool signalled_ = false;  // a signal has asked it to stop
   bool stopped_ = false;
   int exit_code_ = 0;
 };

@@ -102,7 +102,7 @@ constexpr Command kCommands[] = {
      "target{host port<integer> FORCE?}=TO? ABORT? milliseconds<integer>=TIMEOUT?"},
     {"info",
      -1,
-     kLoading | kStale,
+     kLoading | kStale | kKeyspaceWide,
      {},
      info_command,
      "server",

@@ -10,9 +10,6 @@ namespace kvorum::server {
 
 namespace {
 
-// A record holds the whole transaction; what a client may queue is bounded well below what fits.
-constexpr size_t kMaxQueuedBytes = size_t{1} << 30;
-
 // MULTI
 void multi(CommandContext& context) {
   if (context.session.in_transaction) {
@@ -65,13 +62,10 @@ void exec(CommandContext& context) {
   }
   const bool broken = session.transaction_broken;
   const bool touched = session.watch_touched || watched_expired(context);
-  const bool too_large = session.queued_bytes > kMaxQueuedBytes;
   const std::vector<QueuedCommand> queued = std::move(session.queued);
   context.node.transactions().discard(session);
   if (broken) {
     context.reply.error("EXECABORT Transaction discarded because of previous errors.");
-  } else if (too_large) {
-    context.reply.error("EXECABORT Transaction discarded because it is larger than 1 GiB.");
   } else if (touched) {
     context.reply.null_array();
   } else {
@@ -87,7 +81,7 @@ void watch(CommandContext& context) {
   }
   for (std::string_view key : context.arguments.subspan(1)) {
     // An expired key is deleted first, so that its deletion does not count as a change later.
-    context.node.lookup(context, key, Node::Lookup::kPeek);
+    if (context.node.loaded()) context.node.lookup(context, key, Node::Lookup::kPeek);
     context.node.transactions().watch(context.session, context.session.database, key);
   }
   context.reply.ok();

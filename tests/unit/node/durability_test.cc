@@ -324,6 +324,107 @@ TEST_F(DurabilityTest, ASnapshotWhoseRecordsWereUndoneIsAbandoned) {
   EXPECT_EQ(run({"GET", "k"}), "$4\r\nkept\r\n");
 }
 
+TEST_F(DurabilityTest, ASnapshotAfterAnUndoFitsTheLog) {
+  run({"SET", "k", "kept"});
+  const uint64_t used = host.disk.used_bytes();
+  host.disk.set_capacity(used);
+  run({"SET", "k", std::string(100'000, 'x')});
+  host.disk.set_capacity(used + (1 << 20));
+  probe();
+  ASSERT_TRUE(node->persistence().start_snapshot().ok());
+  finish_snapshot();
+  EXPECT_TRUE(node->persistence().figures().snapshot_last_ok);
+  restart();
+  EXPECT_EQ(run({"GET", "k"}), "$4\r\nkept\r\n");
+}
+
+TEST_F(DurabilityTest, TwoSnapshotsOfOneCutLeaveOne) {
+  run({"SET", "k", "v"});
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(node->persistence().start_snapshot().ok());
+    finish_snapshot();
+  }
+  restart();
+  EXPECT_EQ(run({"GET", "k"}), "$1\r\nv\r\n");
+}
+
+TEST_F(DurabilityTest, AReadAfterAnUncommittedSwapWaitsForIt) {
+  run({"SET", "k", "zero"});
+  run({"SELECT", "1"});
+  run({"SET", "k", "one"});
+  Session& other = connect();
+  execute(*client, {"SWAPDB", "0", "1"});
+  execute(other, {"GET", "k"});
+  EXPECT_EQ(take(other), "");
+  settle();
+  EXPECT_EQ(take(other), "$3\r\none\r\n");
+}
+
+TEST_F(DurabilityTest, AKeyspaceWideReplyInsideATransactionWaitsToo) {
+  Session& writer = connect();
+  Session& reader = connect();
+  run(reader, {"MULTI"});
+  run(reader, {"DBSIZE"});
+  execute(writer, {"SET", "k", "1"});
+  execute(reader, {"EXEC"});
+  EXPECT_EQ(take(reader), "");
+  settle();
+  EXPECT_EQ(take(reader), "*1\r\n:1\r\n");
+}
+
+TEST_F(DurabilityTest, AMessageAfterAnUndoneWriteIsSentAtOnce) {
+  Session& publisher = connect();
+  Session& listener = connect();
+  run(listener, {"SUBSCRIBE", "c"});
+  make_space_for(0);
+  run(publisher, {"SET", "k", std::string(100'000, 'x')});
+  execute(publisher, {"PUBLISH", "c", "hello"});
+  EXPECT_THAT(take(listener), HasSubstr("hello"));
+}
+
+TEST_F(DurabilityTest, ReplyModesHoldForCommandsThatWait) {
+  Session& session = connect();
+  run(session, {"CLIENT", "REPLY", "SKIP"});
+  execute(session, {"WAIT", "1", "50"});
+  advance_ms(60);
+  node->tick();
+  EXPECT_EQ(take(session), "");
+  EXPECT_EQ(run(session, {"PING"}), "+PONG\r\n");
+}
+
+TEST_F(DurabilityTest, WatchingWhileLoadingIsHarmless) {
+  for (int i = 0; i < 100; ++i) run({"SET", "k" + std::to_string(i), "v", "PX", "1000"});
+  node.reset();
+  host.drop_jobs();
+  node = std::make_unique<Node>(options, host);
+  ASSERT_TRUE(node->start().ok());
+  while (node->keyspace().size(0) == 0) ASSERT_TRUE(host.run_one(Lane::kBackground));
+  ASSERT_FALSE(node->loaded());
+  advance_ms(2000);
+  Session& session = connect();
+  execute(session, {"WATCH", "k1"});
+  EXPECT_EQ(take(session), "+OK\r\n");
+}
+
+TEST_F(DurabilityTest, WhoHasNotGivenThePasswordCannotPileUpAnswers) {
+  set_option("requirepass", "secret");
+  Session& session = connect();
+  for (int i = 0; i < 10'000 && !session.close_now; ++i) execute(session, {"PING"});
+  EXPECT_TRUE(session.close_now);
+  EXPECT_LT(session.output.size(), 70'000u);
+}
+
+TEST_F(DurabilityTest, ATransactionHasALimit) {
+  Session& session = connect();
+  run(session, {"MULTI"});
+  const std::string large(100 << 20, 'x');
+  std::string reply;
+  for (int i = 0; i < 11; ++i) reply = run(session, {"SET", "k", large});
+  EXPECT_EQ(reply, "-ERR the transaction is larger than 1 GiB\r\n");
+  EXPECT_TRUE(session.queued.empty());
+  EXPECT_THAT(run(session, {"EXEC"}), testing::StartsWith("-EXECABORT "));
+}
+
 TEST_F(DurabilityTest, SnapshotsAreTakenByTheLengthOfTheLogAndRetireIt) {
   set_option("snapshot-wal-size", "100000");
   set_option("snapshot-interval", "0");

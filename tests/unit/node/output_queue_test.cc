@@ -62,10 +62,17 @@ TEST(OutputQueueTest, AnUndoneWriteBecomesAnErrorAndItsPushVanishes) {
   add(queue, "saw it", 4, OutputKind::kRead);
   add(queue, "event", 4, OutputKind::kPush);
   add(queue, "free", 0, OutputKind::kRead);
-  EXPECT_FALSE(queue.undo_above(Lsn{3}, "-W\r\n", "-R\r\n"));
-  EXPECT_EQ(queue.sendable(), "");
-  queue.open(Lsn{3});
+  EXPECT_TRUE(queue.undo_above(Lsn{3}, "-W\r\n", "-R\r\n"));
   EXPECT_EQ(queue.sendable(), "kept-W\r\n-R\r\nfree");
+}
+
+TEST(OutputQueueTest, WhatIsCommittedLeavesThoughItStoodBehindAnUndoneReply) {
+  OutputQueue queue;
+  add(queue, "undone", 10);
+  add(queue, "read of 5", 5, OutputKind::kRead);
+  queue.open(Lsn{9});
+  queue.undo_above(Lsn{9}, "-W\r\n", "-R\r\n");
+  EXPECT_EQ(queue.sendable(), "-W\r\nread of 5");
 }
 
 TEST(OutputQueueTest, WhatFollowsAnUndoneReplyCanLeave) {
