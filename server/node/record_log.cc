@@ -56,51 +56,56 @@ void RecordLog::start(storage::Keyspace& keyspace, std::unique_ptr<storage::Wal>
   origin_ = start.origin;
   term_ = start.term;
   last_ = commit_ = start.last;
-  commit_hlc_ = start.last_hlc;
+  commit_hlc_ = last_hlc_ = start.last_hlc;
   newest_removal_ = last_.lsn;
   durable_.emplace(std::span(&origin_, 1));
   durable_->update(origin_, start.last);
   clock_.observe(start.last_hlc);
   wal_->save_hard_state({term_, origin_});
-  queue_record(storage::RecordKind::kNoop, {clock_.next(wall_ms), origin_}, {});
+  open_record({clock_.next(wall_ms), origin_});
+  close_record(storage::RecordKind::kNoop);
 }
 
 void RecordLog::change(const Effect& effect, uint64_t wall_ms) {
-  if (!open_) {
-    open_ = true;
-    open_stamp_ = {clock_.next(wall_ms), origin_};
-  }
+  if (!open_) open_record({clock_.next(wall_ms), origin_});
   open_removes_ |= removes(effect.kind);
   open_swaps_ |= effect.kind == EffectKind::kSwapDatabases;
   storage::encode_effect(effect, payload_);
-  keyspace_->apply(effect, open_stamp_, open_inverse_);
+  // In its place in the queue from the first, as moving an inverse costs more than filling it.
+  keyspace_->apply(effect, open_stamp_, uncommitted_.back().inverse);
 }
 
 Position RecordLog::seal() {
   CHECK(open_);
-  const bool removed = std::exchange(open_removes_, false);
-  open_ = false;
-  queue_record(storage::RecordKind::kEffects, open_stamp_, std::exchange(open_inverse_, {}));
-  if (removed) newest_removal_ = last_.lsn;
+  close_record(storage::RecordKind::kEffects);
+  if (std::exchange(open_removes_, false)) newest_removal_ = last_.lsn;
   if (std::exchange(open_swaps_, false)) newest_swap_ = last_.lsn;
   return last_;
 }
 
-void RecordLog::queue_record(storage::RecordKind kind, storage::Stamp stamp,
-                             storage::Inverse inverse) {
+void RecordLog::open_record(storage::Stamp stamp) {
+  open_ = true;
+  open_stamp_ = stamp;
+  Uncommitted& record = uncommitted_.emplace_back();
+  record.lsn = next().lsn;
+  record.hlc = stamp.hlc;
+}
+
+void RecordLog::close_record(storage::RecordKind kind) {
+  open_ = false;
   last_ = next();
-  const storage::RecordHeader header{last_.lsn, last_.term, stamp, kind};
+  const storage::RecordHeader header{last_.lsn, last_.term, open_stamp_, kind};
   storage::encode_record(incarnation_, header, payload_, encoded_);
   wal_->append(header, encoded_);
-  const size_t bytes = encoded_.size() + inverse.memory_bytes() + kRecordOverheadBytes;
-  uncommitted_bytes_ += bytes;
-  uncommitted_.push_back({last_.lsn, stamp.hlc, bytes, std::move(inverse)});
+  Uncommitted& record = uncommitted_.back();
+  record.bytes = encoded_.size() + record.inverse.memory_bytes() + kRecordOverheadBytes;
+  uncommitted_bytes_ += record.bytes;
+  last_hlc_ = open_stamp_.hlc;
   clear_scratch(payload_);
   clear_scratch(encoded_);
 }
 
 Lsn RecordLog::lsn_of(Hlc hlc) const {
-  if (open_ && hlc == open_stamp_.hlc) return next().lsn;
   const auto record =
       std::lower_bound(uncommitted_.begin(), uncommitted_.end(), hlc,
                        [](const Uncommitted& each, Hlc wanted) { return each.hlc < wanted; });
@@ -178,6 +183,7 @@ void RecordLog::undo_above(Position kept, const absl::Status& reason) {
     ++undone_records_;
   }
   last_ = kept;
+  last_hlc_ = uncommitted_.empty() ? commit_hlc_ : uncommitted_.back().hlc;
   newest_removal_ = std::min(newest_removal_, kept.lsn);
   newest_swap_ = std::min(newest_swap_, kept.lsn);
   events_.undone(kept.lsn, reason);

@@ -62,9 +62,7 @@ class RecordLog {
   storage::Position commit() const { return commit_; }
   storage::Hlc commit_hlc() const { return commit_hlc_; }
   // Of the record `last()`; the clock may be ahead of it, after an undo.
-  storage::Hlc last_hlc() const {
-    return uncommitted_.empty() ? commit_hlc_ : uncommitted_.back().hlc;
-  }
+  storage::Hlc last_hlc() const { return last_hlc_; }
   // The uncommitted record (or the open one) with this stamp. REQUIRES: hlc > commit_hlc().
   storage::Lsn lsn_of(storage::Hlc hlc) const;
   // Newest record that removed anything: what the absence of a key may depend on.
@@ -92,13 +90,14 @@ class RecordLog {
 
  private:
   struct Uncommitted {
-    storage::Lsn lsn;
-    storage::Hlc hlc;
-    size_t bytes;
+    storage::Lsn lsn{0};
+    storage::Hlc hlc{0};
+    size_t bytes = 0;
     storage::Inverse inverse;
   };
 
-  void queue_record(storage::RecordKind kind, storage::Stamp stamp, storage::Inverse inverse);
+  void open_record(storage::Stamp stamp);
+  void close_record(storage::RecordKind kind);
   void run_job(std::unique_ptr<storage::WriteJob> job);
   void write_finished();
   void close_further();
@@ -116,16 +115,15 @@ class RecordLog {
   std::optional<replication::DurablePositions> durable_;  // set by start()
   storage::Term term_{0};
   storage::Position last_, commit_;
-  storage::Hlc commit_hlc_{0};
+  storage::Hlc commit_hlc_{0}, last_hlc_{0};
   storage::Lsn newest_removal_{0}, newest_swap_{0};
 
   bool open_ = false;
   bool open_removes_ = false, open_swaps_ = false;
   storage::Stamp open_stamp_;
-  storage::Inverse open_inverse_;
   std::string payload_, encoded_;  // kept for their capacity
 
-  std::deque<Uncommitted> uncommitted_;
+  std::deque<Uncommitted> uncommitted_;  // oldest first; the open record is the last
   size_t uncommitted_bytes_ = 0;
   uint64_t undone_records_ = 0;
   std::unique_ptr<storage::WriteJob> job_;           // the one that is out
