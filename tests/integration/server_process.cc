@@ -1,0 +1,76 @@
+#include "tests/integration/server_process.h"
+
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+namespace kvorum::integration {
+namespace {
+
+// Between asking for a free port and listening on it, somebody else may take it.
+constexpr int kPortTries = 5;
+
+}  // namespace
+
+int free_port() {
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  CHECK_EQ(::bind(socket, reinterpret_cast<sockaddr*>(&address), size), 0);
+  CHECK_EQ(::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  ::close(socket);
+  return ntohs(address.sin_port);
+}
+
+std::vector<std::string> ServerProcess::arguments(const Flags& flags) const {
+  std::vector<std::string> words = {KVORUM_SERVER,         "--bind",     "127.0.0.1",     "--port",
+                                    std::to_string(port_), "--data-dir", data_directory()};
+  words.insert(words.end(), flags_.begin(), flags_.end());
+  words.insert(words.end(), flags.begin(), flags.end());
+  return words;
+}
+
+bool ServerProcess::start(const Flags& flags, const std::string& fail_points) {
+  CHECK(!running());
+  for (int i = 0; i < kPortTries; ++i) {
+    port_ = free_port();
+    process_ = std::make_unique<Process>(arguments(flags),
+                                         Process::Environment{{"KVORUM_FAIL_POINTS", fail_points}},
+                                         root_.file("output"), root_.file("error"));
+    CHECK(eventually([this] { return !process_->running() || serves(); }))
+        << "neither serves nor ends: " << log() << error();
+    if (process_->running()) return true;
+    if (error().find("address already in use") == std::string::npos) return false;
+  }
+  return false;
+}
+
+bool ServerProcess::serves() const {
+  if (log().find("ready: ") == std::string::npos) return false;
+  const std::unique_ptr<Client> client = connect();
+  if (client == nullptr) return false;
+  const std::string answer = client->ask({"PING"});
+  return answer == "PONG" || answer.starts_with("-NOAUTH");
+}
+
+Exit ServerProcess::stop(int signal) {
+  process_->send_signal(signal);
+  return exit();
+}
+
+Exit ServerProcess::exit() {
+  if (!process_->wait()) process_->send_signal(SIGKILL);
+  return process_->wait().value_or(Exit{});
+}
+
+std::string ServerProcess::ask(const Arguments& arguments) const {
+  const std::unique_ptr<Client> client = connect();
+  return client == nullptr ? "(not connected)" : client->ask(arguments);
+}
+
+}  // namespace kvorum::integration

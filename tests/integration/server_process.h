@@ -1,0 +1,57 @@
+// The real server, on a free port and a data directory of its own.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/integration/client.h"
+#include "tests/integration/process.h"
+
+namespace kvorum::integration {
+
+// A port that nobody listened on a moment ago.
+int free_port();
+
+class ServerProcess {
+ public:
+  using Flags = std::vector<std::string>;
+
+  // `flags` are given at every start, before those of the start.
+  explicit ServerProcess(Flags flags = {}) : flags_(std::move(flags)) {}
+
+  // Starts on the data directory, which is kept from start to start, and waits until commands are
+  // served. False if the process ended first: exit() says how. REQUIRES: it does not run.
+  bool start(const Flags& flags = {}, const std::string& fail_points = {});
+  // What a start would run, for those that must fail.
+  std::vector<std::string> arguments(const Flags& flags = {}) const;
+
+  void send_signal(int signal) { process_->send_signal(signal); }
+  // Sends the signal and waits for the end.
+  Exit stop(int signal);
+  // Waits for the end; a process that does not end is killed.
+  Exit exit();
+  bool running() { return process_ != nullptr && process_->running(); }
+  Process& process() { return *process_; }
+
+  int port() const { return port_; }
+  std::unique_ptr<Client> connect() const { return Client::connect(port_); }
+  // One command on a connection of its own, as Client::ask().
+  std::string ask(const Arguments& arguments) const;
+
+  const std::string& root() const { return root_.path(); }
+  std::string data_directory() const { return root_.file("data"); }
+  // Of the running or last process.
+  std::string log() const { return read_file(root_.file("output")); }
+  std::string error() const { return read_file(root_.file("error")); }
+
+ private:
+  bool serves() const;
+
+  TemporaryDirectory root_;
+  Flags flags_;
+  int port_ = 0;
+  std::unique_ptr<Process> process_;
+};
+
+}  // namespace kvorum::integration
