@@ -114,6 +114,13 @@ absl::Status Persistence::start_log(const Loader::Result& result) {
   node_.refresh_clock();
   node_.log().start(node_.keyspace(), *std::move(wal), start,
                     static_cast<uint64_t>(node_.now_ms()));
+  if (!directory_.born && result.log.segments.empty() && result.snapshots.empty()) {
+    node_.host().log(
+        LogLevel::kWarning,
+        base::concat(directory_.path,
+                     " was used before and holds no log and no snapshot: if files were "
+                     "removed, what they held is gone"));
+  }
   snapshots_ = result.snapshots;
   last_check_us_ = node_.monotonic_us();
   last_save_ms_ =

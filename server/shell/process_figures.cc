@@ -9,11 +9,23 @@
 
 #include "base/text.h"
 
+// Absent where a sanitizer brings the allocator.
+#pragma weak mallctl
+
 namespace kvorum::server {
 
 namespace {
 
+// jemalloc's figures are refreshed by writing an epoch.
+void refresh_allocator_figures() {
+  if (mallctl == nullptr) return;
+  uint64_t epoch = 1;
+  size_t size = sizeof(epoch);
+  mallctl("epoch", &epoch, &size, &epoch, size);
+}
+
 uint64_t allocator_figure(const char* name) {
+  if (mallctl == nullptr) return 0;
   size_t value = 0;
   size_t size = sizeof(value);
   return mallctl(name, &value, &size, nullptr, 0) == 0 ? value : 0;
@@ -42,10 +54,7 @@ std::string operating_system() {
 
 ProcessFigures read_process_figures() {
   ProcessFigures figures;
-  // jemalloc's figures are refreshed by writing an epoch.
-  uint64_t epoch = 1;
-  size_t epoch_size = sizeof(epoch);
-  mallctl("epoch", &epoch, &epoch_size, &epoch, epoch_size);
+  refresh_allocator_figures();
   figures.allocated_bytes = allocator_figure("stats.allocated");
   figures.allocator_active_bytes = allocator_figure("stats.active");
   figures.allocator_resident_bytes = allocator_figure("stats.resident");

@@ -477,6 +477,20 @@ TEST_F(DurabilityTest, WritesWaitWhileTooMuchIsUncommitted) {
   EXPECT_EQ(execute(session, {"SET", "k", "y"}), Execution::kDone);
 }
 
+TEST_F(DurabilityTest, AVanishedLogIsNotPassedOverInSilence) {
+  run({"SET", "k", "v"});
+  node.reset();
+  host.drop_jobs();
+  const auto names = host.disk.list("./data");
+  for (const std::string& name : *names) {
+    if (name.starts_with("segment-")) {
+      ASSERT_TRUE(host.disk.remove("./data/" + name).ok());
+    }
+  }
+  open();
+  EXPECT_THAT(host.log_lines, testing::Contains(HasSubstr("holds no log and no snapshot")));
+}
+
 TEST_F(DurabilityTest, StampsNeverGoBackThoughTheClockDoes) {
   run({"SET", "a", "1"});
   const storage::Stamp first = node->keyspace().find(0, "a")->stamp();
