@@ -221,9 +221,8 @@ void Node::call(CommandContext& context) {
   }
 
   const int64_t duration_us = clock_us_ - begin_us;
-  CommandStatistics& figures = command.handler == session.last_command->handler
-                                   ? *session.last_statistics
-                                   : statistics_.commands[&command];
+  CommandStatistics& figures =
+      &command == session.last_command ? *session.last_statistics : statistics_.commands[&command];
   ++figures.calls;
   figures.microseconds += static_cast<uint64_t>(duration_us);
   ++statistics_.commands_processed;
