@@ -39,7 +39,12 @@ constexpr size_t kStartHardStateAt = 56;
 constexpr size_t kPreviousEndAt = 72;
 constexpr size_t kLastHlcAt = 80;
 constexpr size_t kRecycledAt = 88;
-static_assert(kRecycledAt + 8 == kSegmentStartBytes);
+constexpr size_t kPreviousSegmentAt = 96;
+constexpr size_t kClaimTermAt = 104;
+constexpr size_t kClaimLsnAt = 112;
+constexpr size_t kClaimUnknownAt = 120;
+static_assert(kRecycledAt + 8 == kShortSegmentStartBytes);
+static_assert(kClaimUnknownAt + 8 == kSegmentStartBytes);
 
 uint32_t seed_of(const InstanceId& instance, uint64_t kind) {
   if (kind == static_cast<uint64_t>(FrameKind::kSegmentStart)) return 0;
@@ -139,11 +144,16 @@ void encode_segment_start(const SegmentStart& start, char* to) {
   store_little_endian(to + kPreviousEndAt, start.previous_end);
   store_little_endian(to + kLastHlcAt, start.last_hlc.value());
   store_little_endian(to + kRecycledAt, start.recycled_bytes);
+  store_little_endian(to + kPreviousSegmentAt, start.previous_segment);
+  store_little_endian(to + kClaimTermAt, start.claim.term.value());
+  store_little_endian(to + kClaimLsnAt, start.claim.lsn.value());
+  to[kClaimUnknownAt] = start.claim_unknown ? 1 : 0;
 }
 
 bool decode_segment_start(std::string_view payload, SegmentStart& start) {
   // A later version may be longer: the caller sees its number and refuses it by that.
-  if (payload.size() < kSegmentStartBytes) return false;
+  const bool is_short = payload.size() == kShortSegmentStartBytes;
+  if (!is_short && payload.size() < kSegmentStartBytes) return false;
   const char* from = payload.data();
   start.format_version = load_little_endian<uint32_t>(from + kVersionAt);
   start.node = NodeId{load_little_endian<uint16_t>(from + kNodeAt)};
@@ -153,6 +163,15 @@ bool decode_segment_start(std::string_view payload, SegmentStart& start) {
   start.previous_end = load_little_endian<uint64_t>(from + kPreviousEndAt);
   start.last_hlc = Hlc{load_little_endian<uint64_t>(from + kLastHlcAt)};
   start.recycled_bytes = load_little_endian<uint64_t>(from + kRecycledAt);
+  start.previous_segment = 0;
+  start.claim = Position{};
+  start.claim_unknown = false;
+  if (!is_short) {
+    start.previous_segment = load_little_endian<uint64_t>(from + kPreviousSegmentAt);
+    start.claim = Position{Term{load_little_endian<uint64_t>(from + kClaimTermAt)},
+                           Lsn{load_little_endian<uint64_t>(from + kClaimLsnAt)}};
+    start.claim_unknown = from[kClaimUnknownAt] != 0;
+  }
   return decode_hard_state(payload.substr(kStartHardStateAt, kHardStateBytes), start.hard_state);
 }
 

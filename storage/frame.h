@@ -19,9 +19,6 @@ inline constexpr size_t kFrameHeaderBytes = 96;
 inline constexpr size_t kMaxFramePayloadBytes = kMaxRecordPayloadBytes + kRecordHeaderBytes;
 inline constexpr uint32_t kWalFormatVersion = 1;
 
-// Random identity of a data directory: seeds the checksums of its frames.
-using InstanceId = std::array<uint8_t, 16>;
-
 enum class FrameKind : uint8_t {
   kSegmentStart = 1,  // payload: SegmentStart; the first frame of a segment, and only that
   kRecords = 2,       // payload: records with first_lsn … last_lsn
@@ -49,13 +46,20 @@ struct SegmentStart {
   InstanceId instance{};
   std::array<uint8_t, 16> kernel_boot{};  // the kernel's boot id; zeros where unknown
   HardState hard_state;
-  uint64_t previous_end =
-      0;            // where the valid part of the preceding segment ends; 0: none precedes
-  Hlc last_hlc{0};  // of the newest record before this segment
+  // Where the valid part of the preceding segment ends; 0: none precedes, the log begins here.
+  uint64_t previous_end = 0;
+  Hlc last_hlc{0};              // of the newest record before this segment
   uint64_t recycled_bytes = 0;  // size of the file that this segment overwrites; 0: a new one
+  // The preceding segment's number; 0: one less than this one's. Those in between are void.
+  uint64_t previous_segment = 0;
+  // What the node may have acknowledged and lost before (RecoveredLog::claim), not yet resolved.
+  Position claim;
+  bool claim_unknown = false;
 };
 
-inline constexpr size_t kSegmentStartBytes = 96;
+inline constexpr size_t kSegmentStartBytes = 128;
+// Without previous_segment and what follows, as starts were written at first.
+inline constexpr size_t kShortSegmentStartBytes = 96;
 inline constexpr size_t kHardStateBytes = 16;
 
 // Size of a frame on disk, padding included.

@@ -1,5 +1,6 @@
 #include "storage/identity.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <optional>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "base/check.h"
 #include "base/text.h"
 #include "storage/crc32c.h"
 #include "storage/segment.h"
@@ -19,6 +21,7 @@ constexpr std::string_view kIdentityName = "identity";
 constexpr std::string_view kTemporaryName = "identity.tmp";
 constexpr std::string_view kLockName = "lock";
 constexpr std::string_view kTitle = "kvorum data directory, format ";
+constexpr std::string_view kSnapshotSuffix = ".kvs";
 constexpr size_t kMaxIdentityBytes = 4096;
 
 std::string hex(std::string_view bytes) {
@@ -49,6 +52,7 @@ std::string print_identity(const Identity& identity) {
                    "\nincarnation ", hex(identity.incarnation), "\ninstance ",
                    hex(identity.instance), "\nhash-seed ", hex(identity.hash_seed), "\npartitions ",
                    identity.partition_count, "\nboot ", identity.boot, "\n");
+  if (identity.has_log) text += "log 1\n";
   text += base::concat("checksum ", hex(crc32c(text)), "\n");
   return text;
 }
@@ -104,6 +108,7 @@ absl::StatusOr<Identity> parse_identity(const std::string& path, std::string_vie
       take_line(rest, "hash-seed", value) && parse_number(value, 16, identity.hash_seed) &&
       take_line(rest, "partitions", value) && parse_number(value, 10, identity.partition_count) &&
       take_line(rest, "boot", value) && parse_number(value, 10, identity.boot);
+  if (take_line(rest, "log", value)) identity.has_log = value == "1";
   identity.node = NodeId{node};
   // There is one way to write an identity: what prints otherwise is not what was written.
   if (!parsed || print_identity(identity) != text) return damaged;
@@ -149,6 +154,21 @@ absl::Status check_empty(const std::string& path, const std::vector<std::string>
   return absl::OkStatus();
 }
 
+// Directories of the first versions do not say so.
+absl::StatusOr<bool> holds_log(FileSystem& files, const std::string& path) {
+  const auto names = files.list(path);
+  if (!names.ok()) return names.status();
+  return std::any_of(names->begin(), names->end(), [](const std::string& name) {
+    return parse_segment_file_name(name).has_value() || name.ends_with(kSnapshotSuffix);
+  });
+}
+
+absl::Status rewrite(FileSystem& files, DataDirectory& directory, const Identity& identity) {
+  absl::Status status = write_identity(files, directory.path, identity);
+  if (status.ok()) directory.identity = identity;
+  return status;
+}
+
 absl::StatusOr<Identity> read_or_bear(FileSystem& files, const std::string& path,
                                       const Identity& newborn, bool& born) {
   auto identity = read_identity(files, path);
@@ -159,6 +179,7 @@ absl::StatusOr<Identity> read_or_bear(FileSystem& files, const std::string& path
   if (absl::Status status = check_empty(path, *names); !status.ok()) return status;
   Identity result = newborn;
   result.boot = 0;
+  result.has_log = false;
   return result;
 }
 
@@ -205,11 +226,44 @@ absl::StatusOr<DataDirectory> open_data_directory(FileSystem& files, const std::
         trimmed, ": belongs to node ", identity->node.value(), ", this is node ",
         newborn.node.value(), ": give the directory of this node, or the id of that one"));
   }
+  if (!directory.identity.has_log) {
+    const auto held = holds_log(files, trimmed);
+    if (!held.ok()) return held.status();
+    directory.identity.has_log = *held;
+  }
   ++directory.identity.boot;
   if (absl::Status status = write_identity(files, trimmed, directory.identity); !status.ok()) {
     return status;
   }
   return directory;
+}
+
+bool is_member(const Identity& identity) { return identity.incarnation != Incarnation{}; }
+
+absl::Status join_cluster(FileSystem& files, DataDirectory& directory,
+                          const Incarnation& incarnation, uint64_t hash_seed) {
+  CHECK(!is_member(directory.identity) && !directory.identity.has_log);
+  CHECK(incarnation != Incarnation{});
+  Identity identity = directory.identity;
+  identity.incarnation = incarnation;
+  identity.hash_seed = hash_seed;
+  return rewrite(files, directory, identity);
+}
+
+absl::Status note_log(FileSystem& files, DataDirectory& directory) {
+  if (directory.identity.has_log) return absl::OkStatus();
+  Identity identity = directory.identity;
+  identity.has_log = true;
+  return rewrite(files, directory, identity);
+}
+
+absl::Status renew_instance(FileSystem& files, DataDirectory& directory,
+                            const InstanceId& instance) {
+  CHECK(instance != directory.identity.instance);
+  Identity identity = directory.identity;
+  identity.instance = instance;
+  identity.has_log = false;
+  return rewrite(files, directory, identity);
 }
 
 }  // namespace kvorum::storage

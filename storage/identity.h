@@ -21,11 +21,12 @@ inline constexpr uint32_t kIdentityFormatVersion = 1;
 
 struct Identity {
   NodeId node{0};
-  Incarnation incarnation{};
+  Incarnation incarnation{};  // zeros: never a member of any cluster
   InstanceId instance{};
   uint64_t hash_seed = 0;
   uint32_t partition_count = 0;  // per database
   uint64_t boot = 0;             // 1 at the first start
+  bool has_log = false;          // a log was begun here: if it is not there any more, it vanished
 
   bool operator==(const Identity&) const = default;
 };
@@ -47,6 +48,24 @@ struct DataDirectory {
 [[nodiscard]] absl::StatusOr<DataDirectory> open_data_directory(FileSystem& files,
                                                                 const std::string& path,
                                                                 const Identity& newborn);
+
+// True if the directory is, or was, a member of a cluster.
+[[nodiscard]] bool is_member(const Identity& identity);
+
+// Rewrite the identity, durably: when they return OK, `directory` and the disk have the change.
+// After an error the disk may have it or not; end the process. They block; any thread.
+
+// Makes it a member of the cluster. REQUIRES: !is_member, no log, `incarnation` not zeros.
+[[nodiscard]] absl::Status join_cluster(FileSystem& files, DataDirectory& directory,
+                                        const Incarnation& incarnation, uint64_t hash_seed);
+// A log has been begun (call it after Wal::start, before anything is acknowledged). No write if it
+// was noted before.
+[[nodiscard]] absl::Status note_log(FileSystem& files, DataDirectory& directory);
+// For a directory whose log has vanished: it is another instance now, as a wiped node's, and has no
+// log. It stays in its cluster, where no membership binds this instance. REQUIRES: no segment is
+// left in it: those of the old instance would be refused.
+[[nodiscard]] absl::Status renew_instance(FileSystem& files, DataDirectory& directory,
+                                          const InstanceId& instance);
 
 // Reads the identity file without lock or change, for tools. kNotFound if there is none.
 [[nodiscard]] absl::StatusOr<Identity> read_identity(FileSystem& files, const std::string& path);

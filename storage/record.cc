@@ -51,6 +51,14 @@ void encode_record(const Incarnation& incarnation, const RecordHeader& header,
   store_little_endian(to + kCrcAt, record_crc(incarnation, {to, size}));
 }
 
+size_t record_bytes(std::string_view bytes) {
+  CHECK(bytes.size() >= kRecordHeaderBytes);
+  const size_t size =
+      kRecordHeaderBytes + load_little_endian<uint32_t>(bytes.data() + kPayloadSizeAt);
+  CHECK(size <= bytes.size());
+  return size;
+}
+
 RecordError decode_record(const Incarnation& incarnation, std::string_view& bytes,
                           RecordView& record) {
   if (bytes.size() < kRecordHeaderBytes) return RecordError::kTruncated;

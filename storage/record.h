@@ -17,6 +17,9 @@ namespace kvorum::storage {
 // that a record of another cluster never verifies.
 using Incarnation = std::array<uint8_t, 16>;
 
+// Random identity of a data directory: seeds the checksums of its frames.
+using InstanceId = std::array<uint8_t, 16>;
+
 enum class RecordKind : uint8_t {
   kEffects = 1,     // payload: one or more effects (effect.h)
   kNoop = 2,        // start of a term
@@ -45,6 +48,9 @@ struct RecordView {
   std::string_view payload;
   std::string_view bytes;  // the whole record as it was encoded
 };
+
+// Size of the record at the front of `bytes`, which are known to be whole records, at least one.
+[[nodiscard]] size_t record_bytes(std::string_view bytes);
 
 // Takes one record from the front of `bytes`; on error takes nothing. Looks at no byte beyond
 // bytes.size() and trusts no length before checking it.

@@ -7,8 +7,10 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "storage/frame.h"
+#include "storage/recovery_history.h"
 #include "storage/recovery_scan.h"
 #include "storage/recovery_segments.h"
+#include "storage/recovery_survey.h"
 #include "storage/recovery_table.h"
 #include "storage/segment.h"
 
@@ -52,28 +54,41 @@ class RecoveryReader::Implementation {
   }
 
   absl::Status enter_segment(size_t index);
+  absl::Status check_start(const SegmentFile& next) const;
+  absl::Status read_frames(uint64_t& want, RecoverySlice& slice);
   absl::Status fill(uint64_t size, RecoverySlice& slice, std::string_view& bytes);
   absl::StatusOr<Parsed> parse(std::string_view bytes, RecoverySlice& slice);
   absl::Status take_frame(const FrameHeader& header, std::string_view frame, RecoverySlice& slice);
   absl::Status take_records(const FrameHeader& header, std::string_view payload,
                             RecoverySlice& slice);
   absl::Status take_record(const RecordView& record, RecoverySlice& slice);
-  absl::Status check_cut() const;
+  absl::Status check_cut();
   // What the table says about position_, done.
   absl::Status judge_end();
   absl::StatusOr<TailScan> scan_end() const;
   absl::Status end_log();
   void note_tail(const TailScan& scan, const RecoveryRow& row);
+  void log(const std::string& message) const;
+
+  // Members: damage does not refuse the start.
+  absl::Status end_damaged(const std::string& reason);
+  void take_out_rest(uint64_t offset, const std::string& reason);
+  void restart_at_cut();
+  void keep_claim();
 
   FileSystem& files_;
   RecoveryOptions options_;
   SegmentList list_;
+  LogHistory history_;
   size_t index_ = 0;
   std::unique_ptr<File> file_;
   uint64_t position_ = 0;       // in the segment
   uint64_t earlier_bytes_ = 0;  // of the segments before it
   uint64_t total_bytes_ = 0;
+  bool joined_ = true;     // the log and the snapshot's cut are of one history, as far as is known
+  bool replaced_ = false;  // not joined, and that is no damage
   bool done_ = false;
+  // `last` is the newest record as it was written, superseded or not, until the end.
   RecoveredLog result_;
 };
 
@@ -81,15 +96,19 @@ absl::Status RecoveryReader::Implementation::open() {
   auto list = list_segments(files_, options_);
   if (!list.ok()) return list.status();
   list_ = *std::move(list);
+  history_ = LogHistory(list_);
   result_.spares = list_.spares;
   for (const SegmentFile& older : list_.older) result_.leftovers.push_back(older.number);
-  if (list_.unbegun.has_value()) {
-    result_.next_segment = list_.unbegun->number;
-    result_.next_segment_exists = true;
-  } else if (!list_.begun.empty()) {
-    result_.next_segment = list_.begun.back().number + 1;
+  result_.set_aside = list_.taken_out;
+  result_.next_segment = list_.next_segment;
+  result_.next_segment_exists = list_.unbegun.has_value();
+  if (list_.begun.empty()) {
+    if (!list_.damage.empty()) {
+      joined_ = false;
+      take_out_rest(0, list_.damage);
+    }
+    return end_log();
   }
-  if (list_.begun.empty()) return end_log();
   for (size_t i = 0; i < list_.begun.size(); ++i) {
     const SegmentFile& file = list_.begun[i];
     const bool last = i + 1 == list_.begun.size();
@@ -103,36 +122,63 @@ absl::Status RecoveryReader::Implementation::open() {
   const SegmentFile& first = segment();
   result_.last = first.header.last;
   result_.last_hlc = first.start.last_hlc;
-  if (absl::Status status = check_cut(); !status.ok()) return status;
-  return enter_segment(list_.first);
+  result_.kernel_boot = list_.begun.back().start.kernel_boot;
+  absl::Status status = enter_segment(list_.first);
+  if (status.ok()) status = check_cut();
+  if (options_.member && absl::IsDataLoss(status))
+    return end_damaged(std::string(status.message()));
+  return status;
+}
+
+// Does the segment continue what was read so far?
+absl::Status RecoveryReader::Implementation::check_start(const SegmentFile& next) const {
+  const FrameHeader& header = next.header;
+  LogHistory::Place place{result_.last, result_.last_hlc};
+  if (header.last.lsn < place.last.lsn) {
+    // A truncation: it goes back to a record that was passed.
+    const LogHistory::Place* passed = history_.at(header.last.lsn);
+    if (passed != nullptr) place = *passed;
+  }
+  if (header.last != place.last || header.first_lsn != header.last.lsn.next()) {
+    return corrupt(
+        next, 0,
+        base::concat("the segment continues after lsn ", header.last.lsn.value(), " of term ",
+                     header.last.term.value(), ", the log before it has lsn ",
+                     place.last.lsn.value(), " of term ", place.last.term.value()));
+  }
+  if (next.start.last_hlc != place.last_hlc) {
+    return corrupt(next, 0, "the segment continues another history");
+  }
+  return absl::OkStatus();
 }
 
 absl::Status RecoveryReader::Implementation::enter_segment(size_t index) {
+  const SegmentFile& next = list_.begun[index];
+  auto file = files_.open(next.path, OpenMode::kRead);
+  if (!file.ok()) return file.status();
+  if (absl::Status status = check_start(next); !status.ok()) return status;
   if (index > list_.first) earlier_bytes_ += position_;
   index_ = index;
-  auto file = files_.open(segment().path, OpenMode::kRead);
-  if (!file.ok()) return file.status();
   file_ = *std::move(file);
   // Only the newest can hold what a process whose sync failed has left behind.
   if (!has_successor()) file_->forget_cached();
-  const FrameHeader& header = segment().header;
-  if (header.last != result_.last || header.first_lsn != result_.last.lsn.next()) {
-    return corrupt(segment(), 0,
-                   base::concat("the segment continues after lsn ", header.last.lsn.value(),
-                                ", the log before it ends with ", result_.last.lsn.value()));
-  }
-  if (segment().start.last_hlc != result_.last_hlc) {
-    return corrupt(segment(), 0, "the segment continues another history");
-  }
-  result_.hard_state = segment().start.hard_state;
-  result_.commit = std::max(result_.commit, header.commit);
+  result_.last = next.header.last;
+  result_.last_hlc = next.start.last_hlc;
+  history_.enter({result_.last, result_.last_hlc});
+  result_.hard_state = next.start.hard_state;
+  result_.claim = next.start.claim;
+  result_.claim_unknown = next.start.claim_unknown;
+  result_.commit = std::max(result_.commit, next.header.commit);
   result_.clean_stop = false;
   position_ = kStartFrameBytes;
   return absl::OkStatus();
 }
 
-absl::Status RecoveryReader::Implementation::check_cut() const {
+absl::Status RecoveryReader::Implementation::check_cut() {
   if (result_.last.lsn != options_.cut.lsn) return absl::OkStatus();
+  joined_ = false;
+  // The snapshot of a later leader was installed, and a crash came before the log was restarted.
+  replaced_ = result_.last.term < options_.cut.term;
   if (result_.last.term != options_.cut.term) {
     return corrupt(segment(), position_,
                    base::concat("the snapshot ends with lsn ", options_.cut.lsn.value(),
@@ -144,6 +190,8 @@ absl::Status RecoveryReader::Implementation::check_cut() const {
                    base::concat("the snapshot and the log have different records with lsn ",
                                 options_.cut.lsn.value()));
   }
+  joined_ = true;
+  replaced_ = false;
   return absl::OkStatus();
 }
 
@@ -151,22 +199,28 @@ absl::StatusOr<bool> RecoveryReader::Implementation::read_some(size_t max_bytes,
                                                                RecoverySlice& slice) {
   slice.records_.clear();
   uint64_t want = std::max<uint64_t>(max_bytes, kSectorBytes);
-  while (!done_) {
-    std::string_view bytes;
-    const uint64_t end = std::max(limit(), position_);
-    if (absl::Status status = fill(std::min(want, end - position_), slice, bytes); !status.ok()) {
-      return status;
-    }
-    const auto parsed = parse(bytes, slice);
-    if (!parsed.ok()) return parsed.status();
-    if (!slice.records_.empty()) return true;
-    if (parsed->need > 0) {
-      want = parsed->need;
-    } else if (parsed->stopped) {
-      if (absl::Status status = judge_end(); !status.ok()) return status;
-    }
+  while (!done_ && slice.records_.empty()) {
+    absl::Status status = read_frames(want, slice);
+    if (options_.member && absl::IsDataLoss(status))
+      status = end_damaged(std::string(status.message()));
+    if (!status.ok()) return status;
   }
-  return false;
+  slice.commit_ = result_.commit;
+  return !slice.records_.empty();
+}
+
+// One buffer of frames; at the end of a segment, what comes after it.
+absl::Status RecoveryReader::Implementation::read_frames(uint64_t& want, RecoverySlice& slice) {
+  std::string_view bytes;
+  const uint64_t end = std::max(limit(), position_);
+  if (absl::Status status = fill(std::min(want, end - position_), slice, bytes); !status.ok()) {
+    return status;
+  }
+  const auto parsed = parse(bytes, slice);
+  if (!parsed.ok()) return parsed.status();
+  if (parsed->need > 0) want = parsed->need;
+  if (!slice.records_.empty() || parsed->need > 0 || !parsed->stopped) return absl::OkStatus();
+  return judge_end();
 }
 
 absl::Status RecoveryReader::Implementation::fill(uint64_t size, RecoverySlice& slice,
@@ -216,22 +270,26 @@ absl::Status RecoveryReader::Implementation::take_frame(const FrameHeader& heade
                                                         RecoverySlice& slice) {
   const std::string_view payload = frame.substr(kFrameHeaderBytes, header.payload_bytes);
   result_.clean_stop = header.kind == FrameKind::kCleanStop;
-  result_.commit = std::max(result_.commit, header.commit);
   if (header.first_lsn != result_.last.lsn.next()) {
     return corrupt(segment(), position_,
                    base::concat("a frame that begins with lsn ", header.first_lsn.value(),
                                 " follows lsn ", result_.last.lsn.value()));
   }
-  switch (header.kind) {
-    case FrameKind::kRecords:
-      return take_records(header, payload, slice);
-    case FrameKind::kHardState:
-      if (decode_hard_state(payload, result_.hard_state)) return absl::OkStatus();
-      return corrupt(segment(), position_, "not a hard state");
-    case FrameKind::kCleanStop:
-    case FrameKind::kSegmentStart:
-      break;
+  if (header.kind == FrameKind::kRecords) {
+    const LogHistory::Place before{result_.last, result_.last_hlc};
+    const size_t count = slice.records_.size();
+    if (absl::Status status = take_records(header, payload, slice); !status.ok()) {
+      // A frame counts whole or not at all.
+      slice.records_.resize(count);
+      result_.last = before.last;
+      result_.last_hlc = before.last_hlc;
+      return status;
+    }
+  } else if (header.kind == FrameKind::kHardState &&
+             !decode_hard_state(payload, result_.hard_state)) {
+    return corrupt(segment(), position_, "not a hard state");
   }
+  result_.commit = std::max(result_.commit, header.commit);
   return absl::OkStatus();
 }
 
@@ -264,11 +322,11 @@ absl::Status RecoveryReader::Implementation::take_record(const RecordView& recor
   }
   result_.last = Position{header.term, header.lsn};
   result_.last_hlc = header.stamp.hlc;
-  if (header.lsn > options_.cut.lsn) {
-    slice.records_.push_back(record);
-    return absl::OkStatus();
-  }
-  return check_cut();
+  history_.pass(result_.last, result_.last_hlc);
+  if (header.lsn >= history_.limit(index_)) return absl::OkStatus();
+  if (header.lsn <= options_.cut.lsn) return check_cut();
+  slice.records_.push_back(record);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<TailScan> RecoveryReader::Implementation::scan_end() const {
@@ -305,6 +363,7 @@ absl::Status RecoveryReader::Implementation::judge_end() {
     case Verdict::kEndOfLog:
       break;
   }
+  if (!list_.damage.empty()) return end_damaged(list_.damage);
   note_tail(scan, row);
   RecoveredLog::Segment& last = result_.segments.back();
   last.end = position_;
@@ -319,6 +378,11 @@ void RecoveryReader::Implementation::note_tail(const TailScan& scan, const Recov
     result_.torn_segment = segment().number;
     result_.torn_begin = position_;
     result_.torn_end = scan.torn_end;
+    result_.claim = std::max(result_.claim, scan.claim);
+    // A vote counts where it can be read: one too many does no harm. One that was lost is doubt
+    // that nothing names.
+    result_.hard_state = std::max(result_.hard_state, scan.hard_state);
+    result_.claim_unknown |= scan.claim_unknown || scan.missed;
     message = base::concat(segment().path, ": torn tail at offset ", position_, ": ", row.reason,
                            "; nothing of it was synced; ", scan.torn_end - position_,
                            options_.read_only ? " bytes do not count" : " bytes are put aside in ",
@@ -327,7 +391,11 @@ void RecoveryReader::Implementation::note_tail(const TailScan& scan, const Recov
     message = base::concat(segment().path, ": the log ends at offset ", position_, ", before ",
                            bytes_left, " bytes: ", row.reason);
   }
-  if (!message.empty() && options_.log != nullptr) options_.log(message);
+  if (!message.empty()) log(message);
+}
+
+void RecoveryReader::Implementation::log(const std::string& message) const {
+  if (options_.log != nullptr) options_.log(message);
 }
 
 absl::Status RecoveryReader::Implementation::end_log() {
@@ -335,10 +403,95 @@ absl::Status RecoveryReader::Implementation::end_log() {
   earlier_bytes_ += position_;
   position_ = 0;
   total_bytes_ = earlier_bytes_;
-  if (result_.last.lsn >= options_.cut.lsn) return absl::OkStatus();
-  return absl::DataLossError(base::concat(options_.directory, ": the log ends with lsn ",
-                                          result_.last.lsn.value(), ", before the snapshot's ",
-                                          options_.cut.lsn.value()));
+  if (!list_.begun.empty() && result_.last.lsn >= history_.limit(index_)) {
+    // A segment that is not part of the log any more had truncated it.
+    const LogHistory::Place* place = history_.at(history_.limit(index_).previous());
+    joined_ &= place != nullptr;
+    if (place != nullptr) {
+      result_.last = place->last;
+      result_.last_hlc = place->last_hlc;
+    }
+  }
+  if (!joined_ || result_.last.lsn < options_.cut.lsn) {
+    if (!options_.member) {
+      return absl::DataLossError(base::concat(options_.directory, ": the log ends with lsn ",
+                                              result_.last.lsn.value(), ", before the snapshot's ",
+                                              options_.cut.lsn.value()));
+    }
+    restart_at_cut();
+  }
+  result_.commit = std::min(result_.commit, result_.last.lsn);
+  keep_claim();
+  return absl::OkStatus();
+}
+
+// A claim that the log reaches is none.
+void RecoveryReader::Implementation::keep_claim() {
+  if (result_.claim <= result_.last) result_.claim = Position{};
+}
+
+// The log ends at position_, before damage, unless what is damaged is void anyway.
+absl::Status RecoveryReader::Implementation::end_damaged(const std::string& reason) {
+  const Lsn limit = history_.limit(index_);
+  const std::optional<size_t> next = history_.superseder(index_);
+  if (joined_ && next.has_value() && result_.last.lsn.next() >= limit) {
+    log(base::concat(reason, "; nothing there counts any more"));
+    // What lies between is not there for the check of its start.
+    const LogHistory::Place* place = history_.at(limit.previous());
+    if (place != nullptr) {
+      result_.last = place->last;
+      result_.last_hlc = place->last_hlc;
+      const absl::Status status = enter_segment(*next);
+      if (!absl::IsDataLoss(status)) return status;
+    }
+  }
+  const bool whole = has_successor() ? position_ == this->limit()
+                                     : !list_.damage.empty() && reason == list_.damage;
+  take_out_rest(position_, reason);
+  result_.segments.resize(index_ + 1);
+  result_.segments.back().end = position_;
+  result_.segments.back().last_hlc = result_.last_hlc;
+  if (!whole && !replaced_) result_.damaged_segment = segment().number;
+  return end_log();
+}
+
+// Asks what is not log any more for its claim, and has it put aside.
+void RecoveryReader::Implementation::take_out_rest(uint64_t offset, const std::string& reason) {
+  log(base::concat(reason, replaced_ ? "; the snapshot counts, the log begins anew behind it"
+                                     : "; the log ends before it, other members have the rest"));
+  if (!replaced_) {
+    result_.damaged = true;
+    result_.damage = reason;
+  }
+  result_.clean_stop = false;
+  std::vector<const SegmentFile*> rest;
+  for (size_t i = index_; i < list_.begun.size(); ++i) rest.push_back(&list_.begun[i]);
+  for (const SegmentFile& file : list_.beyond) rest.push_back(&file);
+  for (const SegmentFile* file : rest) {
+    const bool still_log = !list_.begun.empty() && file == &segment();
+    if (!still_log) (replaced_ ? result_.leftovers : result_.set_aside).push_back(file->number);
+    if (file->begun) result_.kernel_boot = file->start.kernel_boot;
+  }
+  const Survey survey = survey_rest(files_, options_.identity.instance, rest, offset);
+  result_.claim = std::max(result_.claim, survey.claim);
+  result_.claim_unknown |= survey.claim_unknown || list_.claim_unknown;
+  result_.hard_state = std::max(result_.hard_state, survey.hard_state);
+}
+
+// The snapshot is all there is: nothing in the segments counts.
+void RecoveryReader::Implementation::restart_at_cut() {
+  result_.restart_needed = true;
+  result_.claim = std::max(result_.claim, result_.last);
+  result_.last = options_.cut;
+  result_.last_hlc = options_.cut_hlc;
+  result_.commit = options_.cut.lsn;
+  result_.torn_segment = result_.torn_begin = result_.torn_end = 0;
+  if (result_.damaged_segment != 0) result_.set_aside.push_back(result_.damaged_segment);
+  for (const RecoveredLog::Segment& segment : result_.segments) {
+    if (segment.number != result_.damaged_segment) result_.leftovers.push_back(segment.number);
+  }
+  result_.damaged_segment = 0;
+  result_.segments.clear();
 }
 
 RecoveryProgress RecoveryReader::Implementation::progress() const {

@@ -15,7 +15,9 @@ bool all_zero(std::string_view bytes) {
 
 class TailScanner {
  public:
-  explicit TailScanner(const ScanPlace& place) : place_(place) { result_.torn_end = place.offset; }
+  explicit TailScanner(const ScanPlace& place) : place_(place), expected_(place.offset) {
+    result_.torn_end = place.offset;
+  }
 
   // `sector` is shorter than a sector only at the end of the file.
   void look_at(uint64_t offset, std::string_view sector) {
@@ -35,6 +37,9 @@ class TailScanner {
     if (ours) {
       const uint64_t end = offset + frame_bytes(header.payload_bytes);
       result_.torn_end = std::max(result_.torn_end, std::min(end, place_.file_bytes));
+      take_claim(header, sector);
+    } else if (offset == expected_) {
+      result_.claim_unknown = classify(offset, sector, decodes, ours) == AtEnd::kDamagedHeader;
     }
     if (in_torn_) result_.torn_end = std::max(result_.torn_end, offset + sector.size());
   }
@@ -45,6 +50,33 @@ class TailScanner {
   bool belongs(const FrameHeader& header, uint64_t offset) const {
     return header.segment == place_.segment && header.offset == offset &&
            (place_.boot == 0 || header.boot == place_.boot);
+  }
+
+  void take_claim(const FrameHeader& header, std::string_view sector) {
+    result_.claim = std::max(result_.claim, header.last);
+    if (header.offset >= expected_) {
+      if (header.offset > expected_) result_.missed = true;
+      result_.claim_unknown = false;
+      expected_ = header.offset + frame_bytes(header.payload_bytes);
+    }
+    take_hard_state(header, sector);
+  }
+
+  void take_hard_state(const FrameHeader& header, std::string_view sector) {
+    const bool is_start = header.kind == FrameKind::kSegmentStart;
+    if (!is_start && header.kind != FrameKind::kHardState) return;
+    // Either fits into the header's sector.
+    HardState state;
+    SegmentStart start;
+    bool readable = check_frame_payload(place_.instance, header, sector) == FrameError::kNone;
+    if (readable) {
+      const std::string_view payload = sector.substr(kFrameHeaderBytes, header.payload_bytes);
+      readable =
+          is_start ? decode_segment_start(payload, start) : decode_hard_state(payload, state);
+      if (is_start) state = start.hard_state;
+    }
+    if (readable) result_.hard_state = std::max(result_.hard_state, state);
+    if (!readable) result_.missed = true;
   }
 
   AtEnd classify(uint64_t offset, std::string_view sector, bool decodes, bool ours) const {
@@ -61,6 +93,7 @@ class TailScanner {
 
   const ScanPlace& place_;
   TailScan result_;
+  uint64_t expected_;     // where the next header should be
   bool in_torn_ = false;  // no zero or foreign sector since a damaged header
 };
 

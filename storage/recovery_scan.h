@@ -24,6 +24,12 @@ struct TailScan {
   AtEnd at = AtEnd::kEndOfFile;
   Beyond beyond = Beyond::kNothing;
   uint64_t torn_end = 0;  // end of what the segment's last writes may have left; ≥ offset
+  Position claim;         // newest record that a header here or further on names; zeros: none does
+  // Behind the last of them, or here, stands what must have been a header.
+  bool claim_unknown = false;
+  // Before the last of them something cannot be read: a header, or a hard state.
+  bool missed = false;
+  HardState hard_state;  // newest that can be read here or further on
 };
 
 // Reads the rest of the file.

@@ -60,6 +60,7 @@ absl::StatusOr<SegmentFile> read_segment_start(FileSystem& files, const Recovery
   segment.file_bytes = *size;
   std::array<char, frame_bytes(kSegmentStartBytes)> buffer{};
   const auto got = (*file)->read_at(0, buffer.data(), buffer.size());
+  if (options.member && absl::IsDataLoss(got.status())) return segment;
   if (!got.ok()) return got.status();
   const std::string_view bytes(buffer.data(), *got);
   FrameHeader& header = segment.header;
@@ -110,37 +111,87 @@ absl::Status missing(const RecoveryOptions& options, uint64_t segment) {
       base::concat(join_path(options.directory, segment_file_name(segment)), ": missing"));
 }
 
-// Where to begin: the last segment that begins at or before the first record wanted.
-absl::StatusOr<size_t> find_first(const RecoveryOptions& options,
-                                  const std::vector<SegmentFile>& segments) {
-  const Lsn wanted = options.cut.lsn.next();
-  std::optional<size_t> first;
-  for (size_t i = 0; i < segments.size(); ++i) {
-    if (segments[i].begun && segments[i].header.first_lsn <= wanted) first = i;
-  }
-  if (first.has_value()) return *first;
-  const auto oldest = std::find_if(segments.begin(), segments.end(),
-                                   [](const SegmentFile& segment) { return segment.begun; });
-  if (oldest == segments.end()) {
-    return absl::DataLossError(
-        base::concat(options.directory, ": the log from lsn ", wanted.value(), " on is missing"));
-  }
-  if (oldest != segments.begin()) return no_start(*std::prev(oldest));
-  return absl::DataLossError(base::concat(
-      oldest->path, ": the log begins with lsn ", oldest->header.first_lsn.value(),
-      ", but records from ", wanted.value(), " on are needed: older segments are missing"));
+absl::Status begins_late(const RecoveryOptions& options, const SegmentFile& oldest) {
+  return absl::DataLossError(base::concat(oldest.path, ": the log begins with lsn ",
+                                          oldest.header.first_lsn.value(), ", but records from ",
+                                          options.cut.lsn.next().value(),
+                                          " on are needed: older segments are missing"));
 }
 
-}  // namespace
+// Segments that continue each other, newest first: indices into all files.
+struct Chain {
+  std::vector<size_t> links;
+  absl::Status status;  // why it does not reach the first record wanted
+  size_t broken = 0;    // if not OK: the files from here on are of no use
+};
 
-absl::StatusOr<SegmentList> list_segments(FileSystem& files, const RecoveryOptions& options) {
+// The file that `segment` continues. Its number if there is none.
+uint64_t predecessor(const SegmentFile& segment) {
+  if (segment.start.previous_end == 0) return 0;
+  return segment.start.previous_segment != 0 ? segment.start.previous_segment : segment.number - 1;
+}
+
+std::optional<size_t> find_number(const std::vector<SegmentFile>& all, uint64_t number) {
+  const auto found = std::find_if(
+      all.begin(), all.end(), [number](const SegmentFile& file) { return file.number == number; });
+  if (found == all.end()) return std::nullopt;
+  return static_cast<size_t>(found - all.begin());
+}
+
+// From the newest of the first `count` files back to the one with the first record wanted: the last
+// that begins at or before it.
+Chain walk_back(const RecoveryOptions& options, const std::vector<SegmentFile>& all, size_t count) {
+  const Lsn wanted = options.cut.lsn.next();
+  Chain chain;
+  size_t at = count - 1;
+  chain.broken = at;
+  if (!all[at].begun) {
+    chain.status = no_start(all[at]);
+    return chain;
+  }
+  while (true) {
+    chain.links.push_back(at);
+    chain.broken = at;
+    const SegmentFile& segment = all[at];
+    if (segment.header.first_lsn <= wanted) return chain;
+    const uint64_t number = predecessor(segment);
+    const auto before = find_number(all, number);
+    if (!before.has_value() || *before >= at) {
+      const bool oldest = number == 0 || at == 0;
+      chain.status = oldest ? begins_late(options, segment) : missing(options, number);
+      return chain;
+    }
+    if (!all[*before].begun) {
+      chain.status = no_start(all[*before]);
+      return chain;
+    }
+    at = *before;
+  }
+}
+
+// What is before it and hangs together with it is history that retention keeps.
+void extend_back(const std::vector<SegmentFile>& all, Chain& chain) {
+  while (true) {
+    const auto before = find_number(all, predecessor(all[chain.links.back()]));
+    if (!before.has_value() || *before >= chain.links.back() || !all[*before].begun) return;
+    chain.links.push_back(*before);
+  }
+}
+
+absl::Status log_missing(const RecoveryOptions& options) {
+  return absl::DataLossError(base::concat(options.directory, ": the log from lsn ",
+                                          options.cut.lsn.next().value(), " on is missing"));
+}
+
+absl::StatusOr<std::vector<SegmentFile>> read_starts(FileSystem& files,
+                                                     const RecoveryOptions& options,
+                                                     std::vector<uint64_t>& spares) {
   const auto names = files.list(options.directory);
   if (!names.ok()) return names.status();
-  SegmentList result;
   std::vector<uint64_t> numbers;
   for (const std::string& name : *names) {
     if (const auto number = parse_segment_file_name(name)) numbers.push_back(*number);
-    if (const auto number = parse_spare_file_name(name)) result.spares.push_back(*number);
+    if (const auto number = parse_spare_file_name(name)) spares.push_back(*number);
   }
   std::sort(numbers.begin(), numbers.end());
   std::vector<SegmentFile> all;
@@ -149,36 +200,81 @@ absl::StatusOr<SegmentList> list_segments(FileSystem& files, const RecoveryOptio
     if (!segment.ok()) return segment.status();
     all.push_back(*std::move(segment));
   }
-  if (!all.empty() && !all.back().begun) {
-    if (absl::Status status = check_unbegun(files, options, all.back()); !status.ok()) {
-      return status;
+  return all;
+}
+
+// Sorts the files into the list. The chain's are the log.
+void take_chain(std::vector<SegmentFile>& all, const Chain& chain, size_t wanted_link,
+                SegmentList& list) {
+  const size_t end = chain.links.front() + 1;
+  for (size_t i = 0, link = chain.links.size(); i < all.size(); ++i) {
+    if (i >= end) {
+      list.beyond.push_back(std::move(all[i]));
+    } else if (link > 0 && chain.links[link - 1] == i) {
+      list.begun.push_back(std::move(all[i]));
+      --link;
+    } else if (link == chain.links.size()) {
+      list.older.push_back(std::move(all[i]));
+    } else {
+      list.taken_out.push_back(all[i].number);
     }
-    result.unbegun = std::move(all.back());
-    all.pop_back();
   }
-  const bool newborn = all.empty() && options.cut.lsn == Lsn{0} &&
-                       (!result.unbegun.has_value() || result.unbegun->number == 1);
-  if (newborn) return result;
-  const auto first = find_first(options, all);
-  if (!first.ok()) return first.status();
-  for (size_t i = *first + 1; i < all.size(); ++i) {
-    if (all[i].number != all[i - 1].number + 1) return missing(options, all[i - 1].number + 1);
-    if (!all[i].begun) return no_start(all[i]);
+  list.first = chain.links.size() - 1 - wanted_link;
+}
+
+// Judges a last file without a valid start.
+absl::Status take_unbegun(FileSystem& files, const RecoveryOptions& options,
+                          std::vector<SegmentFile>& all, SegmentList& list) {
+  if (all.empty() || all.back().begun) return absl::OkStatus();
+  if (absl::Status status = check_unbegun(files, options, all.back()); !status.ok()) {
+    if (!options.member || !absl::IsDataLoss(status)) return status;
+    list.damage = std::string(status.message());
+    list.next_segment = all.back().number + 1;
+    return absl::OkStatus();
   }
-  if (result.unbegun.has_value() && result.unbegun->number != all.back().number + 1) {
-    return missing(options, all.back().number + 1);
+  list.unbegun = std::move(all.back());
+  list.next_segment = list.unbegun->number;
+  all.pop_back();
+  const bool follows = all.empty() || list.unbegun->number == all.back().number + 1;
+  if (follows) return absl::OkStatus();
+  const absl::Status status = missing(options, all.back().number + 1);
+  if (!options.member) return status;
+  list.damage = std::string(status.message());
+  list.claim_unknown = true;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<SegmentList> list_segments(FileSystem& files, const RecoveryOptions& options) {
+  SegmentList list;
+  auto found = read_starts(files, options, list.spares);
+  if (!found.ok()) return found.status();
+  std::vector<SegmentFile> all = *std::move(found);
+  if (!all.empty()) list.next_segment = all.back().number + 1;
+  if (absl::Status status = take_unbegun(files, options, all, list); !status.ok()) return status;
+  if (all.empty()) {
+    const bool newborn = options.cut.lsn == Lsn{0} && list.next_segment == 1;
+    if (newborn) return list;
+    if (!options.member) return log_missing(options);
+    list.damage = std::string(log_missing(options).message());
+    list.claim_unknown = true;
+    return list;
   }
-  // What is before it and hangs together with it is history that retention keeps.
-  size_t oldest = *first;
-  while (oldest > 0 && all[oldest - 1].begun && all[oldest - 1].number + 1 == all[oldest].number) {
-    --oldest;
+  Chain chain = walk_back(options, all, all.size());
+  while (!chain.status.ok()) {
+    if (!options.member) return chain.status;
+    if (list.damage.empty()) list.damage = std::string(chain.status.message());
+    if (chain.broken == 0) {
+      list.beyond = std::move(all);
+      return list;
+    }
+    chain = walk_back(options, all, chain.broken);
   }
-  result.first = *first - oldest;
-  result.older.assign(std::make_move_iterator(all.begin()),
-                      std::make_move_iterator(all.begin() + static_cast<std::ptrdiff_t>(oldest)));
-  result.begun.assign(std::make_move_iterator(all.begin() + static_cast<std::ptrdiff_t>(oldest)),
-                      std::make_move_iterator(all.end()));
-  return result;
+  const size_t wanted_link = chain.links.size() - 1;
+  extend_back(all, chain);
+  take_chain(all, chain, wanted_link, list);
+  return list;
 }
 
 }  // namespace kvorum::storage

@@ -44,6 +44,10 @@ std::string torn_file_name(uint64_t segment, uint64_t offset) {
   return base::concat("torn-", digits(segment), "-", digits(offset), kSuffix);
 }
 
+std::string damaged_file_name(uint64_t segment) {
+  return base::concat("damaged-", digits(segment), kSuffix);
+}
+
 std::optional<uint64_t> parse_segment_file_name(std::string_view name) {
   return parse(name, kSegmentPrefix);
 }

@@ -14,6 +14,9 @@ namespace kvorum::storage {
 [[nodiscard]] std::string spare_file_name(uint64_t segment);
 // "torn-0000000017-0000004096.wal": bytes that recovery cut from the log's end, for people to read.
 [[nodiscard]] std::string torn_file_name(uint64_t segment, uint64_t offset);
+// "damaged-0000000017.wal": a segment that recovery took out of the log, or the copy of one that it
+// cut; for people to read, never log again.
+[[nodiscard]] std::string damaged_file_name(uint64_t segment);
 
 // The segment's number if `name` is exactly what the function above makes of it.
 [[nodiscard]] std::optional<uint64_t> parse_segment_file_name(std::string_view name);

@@ -16,23 +16,25 @@ namespace {
 
 constexpr uint64_t kSyncBytes = 4 << 20;
 constexpr std::string_view kPrefix = "snapshot-";
+constexpr std::string_view kIncomingPrefix = "incoming-";
 constexpr std::string_view kSuffix = ".kvs";
 constexpr std::string_view kTemporarySuffix = ".tmp";
 constexpr size_t kLsnDigits = 16;
 
-std::string file_path(const std::string& directory, Lsn lsn, std::string_view suffix) {
+std::string file_path(const std::string& directory, std::string_view prefix, Lsn lsn,
+                      std::string_view suffix) {
   std::array<char, kLsnDigits> digits;
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), lsn.value(), 16).ptr;
   const auto count = static_cast<size_t>(end - digits.data());
-  return base::concat(directory, "/", kPrefix, std::string(kLsnDigits - count, '0'),
+  return base::concat(directory, "/", prefix, std::string(kLsnDigits - count, '0'),
                       std::string_view(digits.data(), count), suffix);
 }
 
-// False if `name` is not that of a snapshot with this suffix.
-bool parse_name(std::string_view name, std::string_view suffix, Lsn& lsn) {
-  if (name.size() != kPrefix.size() + kLsnDigits + suffix.size()) return false;
-  if (!name.starts_with(kPrefix) || !name.ends_with(suffix)) return false;
-  const std::string_view digits = name.substr(kPrefix.size(), kLsnDigits);
+// False if `name` is not that of a snapshot with this prefix and suffix.
+bool parse_name(std::string_view name, std::string_view prefix, std::string_view suffix, Lsn& lsn) {
+  if (name.size() != prefix.size() + kLsnDigits + suffix.size()) return false;
+  if (!name.starts_with(prefix) || !name.ends_with(suffix)) return false;
+  const std::string_view digits = name.substr(prefix.size(), kLsnDigits);
   if (digits.find_first_not_of("0123456789abcdef") != std::string_view::npos) return false;
   uint64_t value = 0;
   std::from_chars(digits.data(), digits.data() + digits.size(), value, 16);
@@ -45,8 +47,8 @@ bool parse_name(std::string_view name, std::string_view suffix, Lsn& lsn) {
 SnapshotFile::SnapshotFile(FileSystem& files, std::string directory, Lsn cut)
     : files_(files),
       directory_(std::move(directory)),
-      path_(file_path(directory_, cut, kSuffix)),
-      temporary_path_(file_path(directory_, cut, kTemporarySuffix)),
+      path_(snapshot_path(directory_, cut)),
+      temporary_path_(file_path(directory_, kPrefix, cut, kTemporarySuffix)),
       seed_(crc32c(kSnapshotMagic)) {}
 
 absl::StatusOr<std::unique_ptr<SnapshotFile>> SnapshotFile::create(FileSystem& files,
@@ -126,7 +128,7 @@ absl::StatusOr<std::vector<SnapshotName>> list_snapshots(FileSystem& files,
   std::vector<SnapshotName> snapshots;
   for (const std::string& name : *names) {
     Lsn lsn;
-    if (!parse_name(name, kSuffix, lsn)) continue;
+    if (!parse_name(name, kPrefix, kSuffix, lsn)) continue;
     snapshots.push_back({lsn, base::concat(directory, "/", name)});
   }
   std::sort(snapshots.begin(), snapshots.end(),
@@ -134,12 +136,22 @@ absl::StatusOr<std::vector<SnapshotName>> list_snapshots(FileSystem& files,
   return snapshots;
 }
 
+std::string snapshot_path(const std::string& directory, Lsn cut) {
+  return file_path(directory, kPrefix, cut, kSuffix);
+}
+
+std::string incoming_snapshot_path(const std::string& directory, Lsn cut) {
+  return file_path(directory, kIncomingPrefix, cut, kTemporarySuffix);
+}
+
 absl::Status remove_unfinished_snapshots(FileSystem& files, const std::string& directory) {
   absl::StatusOr<std::vector<std::string>> names = files.list(directory);
   if (!names.ok()) return names.status();
   for (const std::string& name : *names) {
     Lsn lsn;
-    if (!parse_name(name, kTemporarySuffix, lsn)) continue;
+    const bool unfinished = parse_name(name, kPrefix, kTemporarySuffix, lsn) ||
+                            parse_name(name, kIncomingPrefix, kTemporarySuffix, lsn);
+    if (!unfinished) continue;
     absl::Status status = files.remove(base::concat(directory, "/", name));
     if (!status.ok()) return status;
   }

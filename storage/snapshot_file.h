@@ -66,7 +66,12 @@ struct SnapshotName {
 [[nodiscard]] absl::StatusOr<std::vector<SnapshotName>> list_snapshots(
     FileSystem& files, const std::string& directory);
 
-// Removes the temporary files that a crash left behind.
+// The name of a published snapshot, and that of one that arrives from another node, until it is
+// whole.
+[[nodiscard]] std::string snapshot_path(const std::string& directory, Lsn cut);
+[[nodiscard]] std::string incoming_snapshot_path(const std::string& directory, Lsn cut);
+
+// Removes the temporary files, of snapshots taken and received, that a crash left behind.
 [[nodiscard]] absl::Status remove_unfinished_snapshots(FileSystem& files,
                                                        const std::string& directory);
 

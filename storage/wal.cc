@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "storage/hlc.h"
+#include "storage/recovery_aside.h"
 #include "storage/segment.h"
 
 namespace kvorum::storage {
@@ -24,22 +25,26 @@ Wal::Wal(FileSystem& files, WalOptions options, const Identity& identity,
          const RecoveredLog& recovered)
     : files_(files),
       options_(std::move(options)),
-      writer_(files,
-              WalWriter::Options{
-                  .directory = options_.directory,
-                  .identity = identity,
-                  .kernel_boot = options_.kernel_boot,
-                  .monotonic_us = options_.monotonic_us,
-                  .next_segment = recovered.next_segment,
-                  .next_segment_exists = recovered.next_segment_exists,
-                  .previous_end = recovered.segments.empty() ? 0 : recovered.segments.back().end,
-              }),
+      writer_(
+          files,
+          WalWriter::Options{
+              .directory = options_.directory,
+              .identity = identity,
+              .kernel_boot = options_.kernel_boot,
+              .monotonic_us = options_.monotonic_us,
+              .next_segment = recovered.next_segment,
+              .next_segment_exists = recovered.next_segment_exists,
+              .previous_segment = recovered.segments.empty() ? 0 : recovered.segments.back().number,
+              .previous_end = recovered.segments.empty() ? 0 : recovered.segments.back().end,
+          }),
       hard_state_(recovered.hard_state),
       commit_(recovered.commit),
       last_(recovered.last),
       written_(recovered.last),
       synced_(recovered.last),
       written_hlc_(recovered.last_hlc),
+      claim_(recovered.claim),
+      claim_unknown_(recovered.claim_unknown),
       spares_(recovered.spares),
       leftovers_(recovered.leftovers) {
   for (const RecoveredLog::Segment& segment : recovered.segments) {
@@ -52,9 +57,7 @@ absl::StatusOr<std::unique_ptr<Wal>> Wal::start(FileSystem& files, WalOptions op
                                                 const Identity& identity,
                                                 const RecoveredLog& recovered) {
   const std::string directory = options.directory;
-  if (absl::Status status = save_torn_tail(files, directory, recovered); !status.ok()) {
-    return status;
-  }
+  if (absl::Status status = keep_copies(files, directory, recovered); !status.ok()) return status;
   if (!recovered.segments.empty()) {
     // What recovery read may be in the page cache only; it is about to be served.
     auto file =
@@ -65,36 +68,11 @@ absl::StatusOr<std::unique_ptr<Wal>> Wal::start(FileSystem& files, WalOptions op
   }
   std::unique_ptr<Wal> wal(new Wal(files, std::move(options), identity, recovered));
   if (absl::Status status = wal->begin_first_segment(recovered); !status.ok()) return status;
+  // Only now, as until now these files were what the claim was read from.
+  if (absl::Status status = set_aside(files, directory, recovered.set_aside); !status.ok()) {
+    return status;
+  }
   return wal;
-}
-
-absl::Status Wal::save_torn_tail(FileSystem& files, const std::string& directory,
-                                 const RecoveredLog& recovered) {
-  if (recovered.torn_begin == recovered.torn_end) return absl::OkStatus();
-  const std::string from = join_path(directory, segment_file_name(recovered.torn_segment));
-  const std::string to =
-      join_path(directory, torn_file_name(recovered.torn_segment, recovered.torn_begin));
-  auto source = files.open(from, OpenMode::kRead);
-  if (!source.ok()) return source.status();
-  auto target = files.open(to, OpenMode::kCreate);
-  if (absl::IsAlreadyExists(target.status())) {
-    target = files.open(to, OpenMode::kReadWrite);  // from a start that did not get far
-  }
-  if (!target.ok()) return target.status();
-  std::string piece;
-  for (uint64_t at = recovered.torn_begin; at < recovered.torn_end; at += piece.size()) {
-    piece.resize(std::min<uint64_t>(kMaxBatchBytes, recovered.torn_end - at));
-    const auto got = (*source)->read_at(at, piece.data(), piece.size());
-    if (!got.ok()) return got.status();
-    if (*got == 0) break;
-    piece.resize(*got);
-    const std::array<std::string_view, 1> pieces = {piece};
-    if (absl::Status status = (*target)->write_at(at - recovered.torn_begin, pieces);
-        !status.ok()) {
-      return status;
-    }
-  }
-  return (*target)->sync();  // its name becomes durable with the next segment's
 }
 
 absl::Status Wal::begin_first_segment(const RecoveredLog& recovered) {
@@ -103,14 +81,28 @@ absl::Status Wal::begin_first_segment(const RecoveredLog& recovered) {
     spare = spares_.back();
     spares_.pop_back();
   }
-  const LogState state{hard_state_, last_, written_hlc_, commit_};
-  if (absl::Status status = writer_.begin_segment(state, spare); !status.ok()) return status;
+  if (absl::Status status = writer_.begin_segment(state(), spare, false); !status.ok()) {
+    return status;
+  }
   segments_.push_back(
       {writer_.segment(), last_.lsn.next(), written_hlc_, writer_.end(), writer_.file_bytes()});
   syncs_ = writer_.syncs();
   last_sync_us_ = writer_.last_sync_us();
   base_bytes_ = stats().current_bytes;
   return absl::OkStatus();
+}
+
+bool Wal::doubtful() const { return claim_unknown_ || claim_ > written_; }
+
+LogState Wal::state() const {
+  LogState state;
+  state.hard_state = hard_state_;
+  state.last = written_;
+  state.last_hlc = written_hlc_;
+  state.commit = std::min(commit_, written_.lsn);
+  if (claim_ > written_) state.claim = claim_;
+  state.claim_unknown = claim_unknown_;
+  return state;
 }
 
 std::string Wal::take_buffer() {
@@ -184,7 +176,7 @@ bool Wal::sync_is_due(uint64_t now_ms) const {
 
 std::unique_ptr<WriteJob> Wal::take_job(uint64_t now_ms) {
   if (job_is_out_) return nullptr;
-  if (queue_.empty() && !pending_hard_state_.has_value()) {
+  if (queue_.empty() && !pending_hard_state_.has_value() && !cut_.has_value()) {
     const bool unsynced = unsynced_since_ms_.has_value();
     if (!unsynced) sync_requested_ = false;
     if (!unsynced || !sync_is_due(now_ms)) return nullptr;
@@ -198,7 +190,7 @@ std::unique_ptr<WriteJob> Wal::take_stop_job(uint64_t now_ms) {
 }
 
 bool Wal::needs_segment(uint64_t job_bytes) const {
-  if (must_begin_segment_) return true;
+  if (must_begin_segment_ || cut_.has_value()) return true;
   const uint64_t end = segments_.back().end;
   return end > kSegmentStartFrameBytes && end + job_bytes > options_.segment_bytes;
 }
@@ -207,7 +199,7 @@ std::unique_ptr<WriteJob> Wal::make_job(uint64_t now_ms, bool stop) {
   std::unique_ptr<WriteJob> job = std::move(free_job_);
   if (job == nullptr) job = std::make_unique<WriteJob>();
   job->writer_ = &writer_;
-  job->before_ = LogState{hard_state_, written_, written_hlc_, std::min(commit_, written_.lsn)};
+  job->before_ = state();
   job->hard_state_ = std::exchange(pending_hard_state_, std::nullopt);
   job->last_ = written_;
   job->last_hlc_ = written_hlc_;
@@ -231,6 +223,11 @@ std::unique_ptr<WriteJob> Wal::make_job(uint64_t now_ms, bool stop) {
   const uint64_t small_frames = (job->hard_state_.has_value() ? 1 : 0) + (stop ? 1 : 0);
   job->begin_segment_ = needs_segment((job->records_.empty() ? 0 : frame_bytes(job_bytes_)) +
                                       small_frames * kSectorBytes);
+  CHECK(!cut_.has_value() || cut_->last == written_);
+  job->makes_cut_ = job_has_cut_ = cut_.has_value();
+  job->restart_ = cut_.has_value() && cut_->restart;
+  cut_.reset();
+  job_last_ = job->last_.lsn;
   job->spare_ = std::nullopt;
   if (job->begin_segment_ && !spares_.empty()) {
     job->spare_ = spares_.back();
@@ -244,10 +241,12 @@ std::unique_ptr<WriteJob> Wal::make_job(uint64_t now_ms, bool stop) {
 WriteResult Wal::finish(std::unique_ptr<WriteJob> job) {
   CHECK(job_is_out_);
   job_is_out_ = false;
+  job_has_cut_ = false;
   syncs_ = writer_.syncs();
   last_sync_us_ = writer_.last_sync_us();
   const absl::Status status = std::exchange(job->status_, absl::OkStatus());
   if (status.ok() || absl::IsResourceExhausted(status)) {
+    if (!status.ok()) settle_cut(*job);
     note_segment(*job);
     if (status.ok()) {
       note_success(*job);
@@ -264,8 +263,13 @@ WriteResult Wal::finish(std::unique_ptr<WriteJob> job) {
 
 void Wal::note_segment(const WriteJob& job) {
   if (job.began_segment_) {
-    synced_ = written_;  // the old segment was synced before
-    segments_.push_back({writer_.segment(), written_.lsn.next(), written_hlc_, 0, 0});
+    if (job.restart_) {
+      for (const Segment& segment : segments_) leftovers_.push_back(segment.number);
+      segments_.clear();
+    }
+    synced_ = job.before_.last;  // the old segment was synced before
+    segments_.push_back(
+        {writer_.segment(), job.before_.last.lsn.next(), job.before_.last_hlc, 0, 0});
   }
   if (writer_.open()) {
     segments_.back().end = writer_.end();
@@ -276,7 +280,11 @@ void Wal::note_segment(const WriteJob& job) {
 void Wal::note_success(const WriteJob& job) {
   if (!job.records_.empty()) ++batches_;
   if (job.hard_state_.has_value()) hard_state_ = *job.hard_state_;
-  must_begin_segment_ = false;
+  if (job.began_segment_) {
+    // Doubt that ended meanwhile is in the new segment's start still.
+    const bool began_doubtful = job.before_.claim_unknown || job.before_.claim != Position{};
+    must_begin_segment_ = began_doubtful && !doubtful();
+  }
   written_ = job.last_;
   written_hlc_ = job.last_hlc_;
   segments_.back().last_hlc = written_hlc_;
@@ -284,10 +292,11 @@ void Wal::note_success(const WriteJob& job) {
     synced_ = written_;
     unsynced_since_ms_.reset();
   }
+  clip_to_cut();
 }
 
 void Wal::note_disk_full(WriteJob& job) {
-  // The cut was synced, or the old segment was before the next could not begin.
+  // What was cut off was synced away, or the old segment was before the next could not begin.
   synced_ = written_;
   unsynced_since_ms_.reset();
   // A segment with nothing but its start can be appended to: what was cut off it is durably gone.
@@ -298,6 +307,7 @@ void Wal::note_disk_full(WriteJob& job) {
   for (Batch& batch : queue_) give_back_buffer(std::move(batch.bytes));
   queue_.clear();
   queued_bytes_ = 0;
+  clip_to_cut();
   last_ = written_;
   commit_ = std::min(commit_, last_.lsn);
 }
@@ -306,7 +316,8 @@ size_t Wal::retirable(Lsn lsn, uint64_t wall_ms) const {
   // Oldest first, so that the log stays in one piece. The segment being written always stays.
   size_t count = 0;
   uint64_t bytes = 0;
-  while (count + 1 < segments_.size() && segments_[count + 1].first_lsn <= lsn) {
+  const std::vector<Lsn> limit = limits();
+  while (count + 1 < segments_.size() && limit[count] <= lsn) {
     bytes += segments_[count++].end;
   }
   size_t retire = 0;
@@ -344,15 +355,40 @@ absl::Status Wal::finish(std::unique_ptr<RetireJob> job) {
   CHECK(retire_is_out_);
   retire_is_out_ = false;
   if (!job->status_.ok()) return job->status_;
-  const auto count = static_cast<std::ptrdiff_t>(job->recycle_.size() + job->remove_.size());
-  segments_.erase(segments_.begin(), segments_.begin() + count);
-  leftovers_.clear();
+  // By number: meanwhile a restart may have made leftovers of segments.
+  const auto gone = [&job](uint64_t number) {
+    const auto in = [number](const std::vector<uint64_t>& numbers) {
+      return std::find(numbers.begin(), numbers.end(), number) != numbers.end();
+    };
+    return in(job->recycle_) || in(job->remove_) || in(job->leftovers_);
+  };
+  std::erase_if(segments_, [&gone](const Segment& segment) { return gone(segment.number); });
+  std::erase_if(leftovers_, gone);
   spares_.insert(spares_.end(), job->recycle_.begin(), job->recycle_.end());
   base_bytes_ = stats().current_bytes;
   return absl::OkStatus();
 }
 
-Lsn Wal::oldest_lsn() const { return segments_.front().first_lsn; }
+Lsn Wal::oldest_lsn() const {
+  Lsn oldest = segments_.front().first_lsn;
+  for (const Segment& segment : segments_) oldest = std::min(oldest, segment.first_lsn);
+  return std::max(oldest, floor_);
+}
+
+LogPlan Wal::plan(Lsn first) const {
+  LogPlan plan;
+  plan.directory = options_.directory;
+  plan.incarnation = writer_.identity().incarnation;
+  plan.instance = writer_.identity().instance;
+  plan.last = written_;
+  if (first < oldest_lsn()) return plan;
+  for (const Segment& segment : segments_) {
+    // The last one that begins at or below a record has it.
+    if (segment.first_lsn <= first) plan.segments.clear();
+    plan.segments.push_back({segment.number, segment.first_lsn, segment.end});
+  }
+  return plan;
+}
 
 WalStats Wal::stats() const {
   WalStats stats;
@@ -369,9 +405,10 @@ WalStats Wal::stats() const {
 
 uint64_t Wal::bytes_since(Lsn lsn) const {
   uint64_t bytes = 0;
+  const std::vector<Lsn> limit = limits();
   for (size_t i = 0; i < segments_.size(); ++i) {
-    const bool ends_before = i + 1 < segments_.size() && segments_[i + 1].first_lsn <= lsn.next();
-    if (!ends_before) bytes += segments_[i].end;
+    const bool is_void = limit[i] <= segments_[i].first_lsn;
+    if (!is_void && limit[i] > lsn.next()) bytes += segments_[i].end;
   }
   return bytes;
 }

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "storage/file_system.h"
 #include "storage/identity.h"
+#include "storage/log_plan.h"
 #include "storage/record.h"
 #include "storage/recovery.h"
 #include "storage/types.h"
@@ -72,6 +73,23 @@ class Wal {
 
   // REQUIRES: header.lsn == last().lsn + 1. `record` is the encoding of record.h; it is copied.
   void append(const RecordHeader& header, std::string_view record);
+  // Drops everything after `kept`, whose hlc is `kept_hlc`: last() is `kept` at once, and appends
+  // go on behind it. What was written is void once the next job has begun a segment that says so
+  // (and synced it, before anything else of that job); until then take_job() has a job to give,
+  // also when nothing is queued, and neither a WriteResult nor written(), synced() and durable()
+  // exceed `kept`. REQUIRES: `kept` is in the log, kept.lsn is not below the commit.
+  void truncate(Position kept, Hlc kept_hlc);
+  // A truncation or restart is not on disk yet.
+  [[nodiscard]] bool truncation_pending() const { return cut_.has_value() || job_has_cut_; }
+  // A snapshot with this cut is durable, and the log does not contain the cut: everything in it is
+  // void, the next record is cut.lsn + 1. last(), written() and durable() are `cut` at once, the
+  // commit is at least cut.lsn. The next job begins the log anew; the old segments go with the
+  // next retirement. REQUIRES: cut.lsn is not below the commit.
+  void restart_at(Position cut, Hlc cut_hlc);
+  // The doubt that recovery found is resolved (a known claim also ends when the log reaches it).
+  // A new segment is begun with the next job, so that a restart does not find it again.
+  void end_doubt();
+
   // Goes out with the next job and is always synced before that job is done.
   void save_hard_state(const HardState& state);
   void set_commit(Lsn commit);  // travels in the next frame
@@ -109,6 +127,9 @@ class Wal {
   Position synced() const { return synced_; }  // newest record that is synced, whatever the policy
   Position durable() const { return options_.fsync == FsyncPolicy::kAlways ? synced_ : written_; }
   Lsn oldest_lsn() const;  // first lsn that the segments on disk can still give
+  // What a LogReader may read of the log as it is now, from the record `first` on. Its segments are
+  // empty if they do not go back that far.
+  LogPlan plan(Lsn first) const;
   WalStats stats() const;
   // Bytes on disk of the segments that hold records after `lsn`.
   uint64_t bytes_since(Lsn lsn) const;
@@ -120,6 +141,7 @@ class Wal {
     Position last;
     Hlc last_hlc{0};
   };
+  // A later one that begins at a lower lsn than this one reached has superseded the rest of it.
   struct Segment {
     uint64_t number = 0;
     Lsn first_lsn{0};
@@ -128,11 +150,18 @@ class Wal {
     uint64_t file_bytes = 0;
   };
 
+  // Where the log ends that the next segment has to say goes on there.
+  struct Cut {
+    Position last;
+    Hlc last_hlc{0};
+    bool restart = false;
+  };
+
   Wal(FileSystem& files, WalOptions options, const Identity& identity,
       const RecoveredLog& recovered);
-  static absl::Status save_torn_tail(FileSystem& files, const std::string& directory,
-                                     const RecoveredLog& recovered);
   absl::Status begin_first_segment(const RecoveredLog& recovered);
+  LogState state() const;
+  bool doubtful() const;
 
   Batch& open_batch(size_t record_bytes);
   std::string take_buffer();
@@ -143,6 +172,11 @@ class Wal {
   void note_segment(const WriteJob& job);
   void note_success(const WriteJob& job);
   void note_disk_full(WriteJob& job);
+  void cut_queue(Position kept, Hlc kept_hlc);
+  void settle_cut(const WriteJob& job);
+  void clip_to_cut();
+  // For each segment: records from this lsn on are void, later segments begin there or below.
+  std::vector<Lsn> limits() const;
   size_t retirable(Lsn lsn, uint64_t wall_ms) const;
 
   FileSystem& files_;
@@ -164,7 +198,13 @@ class Wal {
   Position written_;
   Position synced_;
   Hlc written_hlc_{0};
+  Position claim_;
+  bool claim_unknown_ = false;
   bool must_begin_segment_ = false;
+  std::optional<Cut> cut_;    // not in a job yet
+  bool job_has_cut_ = false;  // one is in the job that is out
+  Lsn job_last_{0};           // newest record of the job that is out
+  Lsn floor_{0};              // what segments hold below it is void
   std::optional<uint64_t> unsynced_since_ms_;
 
   std::vector<Segment> segments_;  // oldest first; the last is the one being written

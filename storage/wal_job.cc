@@ -6,7 +6,7 @@ namespace kvorum::storage {
 
 void WriteJob::run() {
   if (begin_segment_) {
-    status_ = writer_->begin_segment(before_, spare_);
+    status_ = writer_->begin_segment(before_, spare_, restart_);
     if (!status_.ok()) return;
     began_segment_ = true;
   }

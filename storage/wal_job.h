@@ -33,6 +33,8 @@ class WriteJob {
   std::vector<std::string_view> pieces_;
 
   bool begin_segment_ = false;
+  bool makes_cut_ = false;         // the segment to begin drops records that were written
+  bool restart_ = false;           // and all before it
   std::optional<uint64_t> spare_;  // to be overwritten as the next segment
   LogState before_;                // the log's state before this job
   std::optional<HardState> hard_state_;

@@ -30,14 +30,20 @@ absl::Status WalWriter::sync() {
   return absl::OkStatus();
 }
 
-absl::Status WalWriter::begin_segment(const LogState& state, std::optional<uint64_t> spare) {
+absl::Status WalWriter::begin_segment(const LogState& state, std::optional<uint64_t> spare,
+                                      bool restart) {
   if (file_ != nullptr) {
     // Nothing of the next segment may be on disk before all of this one is.
     if (synced_ < end_) {
       if (absl::Status status = sync(); !status.ok()) return status;
     }
     file_.reset();
+    options_.previous_segment = segment_;
     options_.previous_end = end_;
+  }
+  if (restart) {
+    options_.previous_segment = 0;
+    options_.previous_end = 0;
   }
   if (absl::Status status = open_next(spare); !status.ok()) return status;
   return write_start(state);
@@ -80,9 +86,12 @@ absl::Status WalWriter::write_start(const LogState& state) {
   start.instance = options_.identity.instance;
   start.kernel_boot = options_.kernel_boot;
   start.hard_state = state.hard_state;
+  start.previous_segment = options_.previous_segment;
   start.previous_end = options_.previous_end;
   start.last_hlc = state.last_hlc;
   start.recycled_bytes = file_bytes_;
+  start.claim = state.claim;
+  start.claim_unknown = state.claim_unknown;
   encode_segment_start(start, frame.data() + kFrameHeaderBytes);
   FrameHeader header;
   header.kind = FrameKind::kSegmentStart;

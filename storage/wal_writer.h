@@ -28,6 +28,8 @@ struct LogState {
   Position last;
   Hlc last_hlc{0};
   Lsn commit{0};
+  Position claim;  // RecoveredLog::claim, as long as it is not resolved
+  bool claim_unknown = false;
 };
 
 class WalWriter {
@@ -39,16 +41,19 @@ class WalWriter {
     uint64_t (*monotonic_us)() = nullptr;  // null: syncs are not timed
     uint64_t next_segment = 1;
     bool next_segment_exists = false;  // as a file in which nothing counts
-    uint64_t previous_end = 0;         // of the segment before next_segment
+    uint64_t previous_segment = 0;     // of the log; 0: there is none
+    uint64_t previous_end = 0;         // of that segment
   };
 
   // `files` outlives the writer.
   WalWriter(FileSystem& files, Options options);
 
   // Syncs and closes the current segment, then begins the next one, durably: in the spare file of
-  // that number where given, else in a new file. After kResourceExhausted the old segment is closed
-  // all the same; call again with no spare (it may have been used).
-  absl::Status begin_segment(const LogState& state, std::optional<uint64_t> spare);
+  // that number where given, else in a new file. `restart`: it continues no other. After
+  // kResourceExhausted the old segment is closed all the same; call again with no spare (it may
+  // have been used).
+  absl::Status begin_segment(const LogState& state, std::optional<uint64_t> spare,
+                             bool restart = false);
 
   // Fills in what the writer knows (segment, offset, boot, batch, synced-up-to) and seals the
   // frame. `at` is where the frame will stand.
@@ -59,6 +64,7 @@ class WalWriter {
   absl::Status write(std::span<const std::string_view> frames);
   absl::Status sync();
 
+  const Identity& identity() const { return options_.identity; }  // also while a job is out
   uint64_t segment() const { return segment_; }
   uint64_t end() const { return end_; }
   uint64_t synced() const { return synced_; }

@@ -2,11 +2,13 @@
 
 #include "base/text.h"
 #include "storage/identity.h"
+#include "storage/orphan_file.h"
 #include "storage/recovery.h"
 #include "storage/recovery_segments.h"
 #include "storage/segment.h"
 #include "storage/snapshot_file.h"
 #include "storage/snapshot_reader.h"
+#include "tools/segment_dump.h"
 
 namespace kvorum::tools {
 namespace {
@@ -62,6 +64,22 @@ absl::Status verify_log(storage::FileSystem& files, storage::RecoveryOptions opt
   return absl::OkStatus();
 }
 
+absl::Status verify_orphan_files(storage::FileSystem& files, const std::string& directory,
+                                 const std::function<void(std::string_view)>& line) {
+  const auto names = files.list(directory);
+  if (!names.ok()) return names.status();
+  absl::Status result;
+  for (const std::string& name : *names) {
+    if (!storage::is_orphan_file_name(name)) continue;
+    const std::string path = storage::join_path(directory, name);
+    const auto summary = walk_orphan_file(files, path, nullptr);
+    result.Update(summary.status());
+    if (!summary.ok()) continue;
+    line(base::concat(path, ": ok, ", summary->records, " orphaned records"));
+  }
+  return result;
+}
+
 }  // namespace
 
 absl::Status verify_directory(storage::FileSystem& files, const std::string& directory,
@@ -81,6 +99,7 @@ absl::Status verify_directory(storage::FileSystem& files, const std::string& dir
   options.log = line;
   absl::Status result = verify_snapshots(files, directory, line, options.cut);
   result.Update(verify_log(files, options, line));
+  result.Update(verify_orphan_files(files, directory, line));
   return result;
 }
 

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/text.h"
+#include "storage/orphan_file.h"
 #include "storage/posix_file_system.h"
 #include "storage/segment.h"
 #include "storage/snapshot_reader.h"
@@ -25,11 +27,14 @@ constexpr std::string_view kHelp =
     "usage: kvorum-wal dump DIR|FILE...\n"
     "       kvorum-wal verify DIR|FILE...\n"
     "\n"
-    "dump    prints every frame, record and effect of the segments of a data directory, or of\n"
-    "        segment files. Keys and values are escaped; long ones are cut.\n"
+    "dump    prints every frame, record and effect of the segments and of the orphaned records of\n"
+    "        a data directory, or of such files. Keys and values are escaped; long ones are cut.\n"
     "verify  reads everything and checks every byte: a data directory as a start would (identity,\n"
-    "        snapshots, the whole log), a segment file or a snapshot file by itself. Damage is\n"
+    "        snapshots, the whole log, orphaned records), a file of it by itself. Damage is\n"
     "        reported with file, offset and reason.\n"
+    "\n"
+    "orphaned-TERM-LSN.wal holds the records, from that one on, that a returning old leader had\n"
+    "to drop: they were never committed.\n"
     "\n"
     "Nothing is changed, no lock is taken; beside a running server the newest batch may look "
     "torn.\n"
@@ -52,27 +57,42 @@ int report(const absl::Status& status) {
 
 bool is_snapshot(const std::string& path) { return path.ends_with(".kvs"); }
 
-int dump_segment(storage::FileSystem& files, const std::string& path) {
-  print_line(base::concat("file ", path));
-  return report(walk_segment(files, path, print_line).status());
+bool is_orphan_file(const std::string& path) {
+  return storage::is_orphan_file_name(std::string_view(path).substr(path.find_last_of('/') + 1));
 }
 
+absl::StatusOr<SegmentSummary> walk(storage::FileSystem& files, const std::string& path,
+                                    const std::function<void(std::string_view)>& line) {
+  return is_orphan_file(path) ? walk_orphan_file(files, path, line)
+                              : walk_segment(files, path, line);
+}
+
+int dump_log_file(storage::FileSystem& files, const std::string& path) {
+  print_line(base::concat("file ", path));
+  return report(walk(files, path, print_line).status());
+}
+
+// The segments, then what was orphaned.
 int dump_directory(storage::FileSystem& files, const std::string& directory) {
   const auto names = files.list(directory);
   if (!names.ok()) return report(names.status());
-  int result = kGood;
-  bool any = false;
+  std::vector<std::string> chosen;
   for (const std::string& name : *names) {
-    if (!storage::parse_segment_file_name(name).has_value()) continue;
-    any = true;
-    result = std::max(result, dump_segment(files, storage::join_path(directory, name)));
+    if (storage::parse_segment_file_name(name).has_value()) chosen.push_back(name);
   }
-  if (any) return result;
+  for (const std::string& name : *names) {
+    if (storage::is_orphan_file_name(name)) chosen.push_back(name);
+  }
+  int result = kGood;
+  for (const std::string& name : chosen) {
+    result = std::max(result, dump_log_file(files, storage::join_path(directory, name)));
+  }
+  if (!chosen.empty()) return result;
   return report(absl::NotFoundError(base::concat(directory, ": no segments")));
 }
 
 int dump_file(storage::FileSystem& files, const std::string& path) {
-  if (!is_snapshot(path)) return dump_segment(files, path);
+  if (!is_snapshot(path)) return dump_log_file(files, path);
   return report(absl::InvalidArgumentError(
       base::concat(path, ": a snapshot; dump shows segments, verify checks both")));
 }
@@ -85,7 +105,7 @@ int verify_file(storage::FileSystem& files, const std::string& path) {
                             snapshot->footer.keys, " keys"));
     return kGood;
   }
-  const auto segment = walk_segment(files, path, nullptr);
+  const auto segment = walk(files, path, nullptr);
   if (!segment.ok()) return report(segment.status());
   print_line(base::concat(path, ": ok, ", segment->frames, " frames, ", segment->records,
                           " records, valid up to offset ", segment->end, " of ",

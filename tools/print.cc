@@ -80,8 +80,10 @@ std::string describe(const storage::SegmentStart& start) {
   return base::concat("format ", start.format_version, " node ", start.node.value(),
                       " incarnation ", hex(start.incarnation), " instance ", hex(start.instance),
                       " kernel-boot ", hex(start.kernel_boot), " ", describe(start.hard_state),
-                      " previous-end ", start.previous_end, " last-hlc ", start.last_hlc.value(),
-                      " recycled-bytes ", start.recycled_bytes);
+                      " previous-segment ", start.previous_segment, " previous-end ",
+                      start.previous_end, " last-hlc ", start.last_hlc.value(), " recycled-bytes ",
+                      start.recycled_bytes, " claim ", start.claim.lsn.value(), " of term ",
+                      start.claim.term.value(), start.claim_unknown ? " and unknown" : "");
 }
 
 std::string describe(const storage::HardState& state) {

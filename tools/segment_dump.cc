@@ -77,6 +77,7 @@ absl::Status SegmentWalker::take_frame(const FrameHeader& header) {
   const std::string_view payload =
       std::string_view(buffer_).substr(storage::kFrameHeaderBytes, header.payload_bytes);
   ++summary_.frames;
+  summary_.clean_stop = header.kind == FrameKind::kCleanStop;
   print(0, describe(header));
   switch (header.kind) {
     case FrameKind::kSegmentStart:
@@ -182,6 +183,14 @@ absl::StatusOr<SegmentSummary> walk_segment(storage::FileSystem& files, const st
   auto file = files.open(path, storage::OpenMode::kRead);
   if (!file.ok()) return file.status();
   return SegmentWalker(path, *std::move(file), line).walk();
+}
+
+absl::StatusOr<SegmentSummary> walk_orphan_file(storage::FileSystem& files, const std::string& path,
+                                                const std::function<void(std::string_view)>& line) {
+  auto summary = walk_segment(files, path, line);
+  if (!summary.ok() || (summary->clean_stop && summary->end == summary->file_bytes)) return summary;
+  return absl::DataLossError(base::concat(path, ": corrupt at offset ", summary->end,
+                                          ": orphaned records are missing from here on"));
 }
 
 }  // namespace kvorum::tools

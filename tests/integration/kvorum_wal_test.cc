@@ -10,6 +10,7 @@
 #include <string>
 
 #include "storage/effect.h"
+#include "storage/orphan_file.h"
 #include "storage/posix_file_system.h"
 #include "tests/support/log_driver.h"
 
@@ -115,6 +116,40 @@ TEST_F(KvorumWalTest, VerifyNoticesADamagedSnapshot) {
   const Output output = run("verify " + data_ + "/snapshot-0000000001.kvs");
   EXPECT_NE(output.status, 0);
   EXPECT_THAT(output.text, HasSubstr("snapshot-0000000001.kvs"));
+}
+
+TEST_F(KvorumWalTest, OrphanedRecordsAreShownAndVerified) {
+  std::string records;
+  for (const uint64_t lsn : {7, 8}) {
+    std::string payload;
+    encode_effect({.kind = EffectKind::kSet, .key = "lost", .value = std::to_string(lsn)}, payload);
+    RecordHeader header;
+    header.lsn = Lsn{lsn};
+    header.term = Term{3};
+    header.kind = RecordKind::kEffects;
+    encode_record(test_identity().incarnation, header, payload, records);
+  }
+  const std::string path =
+      write_orphan_file(*files_, data_, test_identity(), {Term{3}, Lsn{7}}, records).value();
+  EXPECT_EQ(path, data_ + "/orphaned-0000000003-0000000007.wal");
+  for (const std::string& shown : {data_, path}) {
+    const Output dump = run("dump " + shown);
+    EXPECT_EQ(dump.status, 0);
+    EXPECT_THAT(dump.text, HasSubstr("file " + path));
+    EXPECT_THAT(dump.text, HasSubstr("record 8 term 3"));
+    EXPECT_THAT(dump.text, HasSubstr("set db 0 \"lost\" = \"8\" expiry none"));
+  }
+  EXPECT_THAT(run("verify " + data_).text, HasSubstr(path + ": ok, 2 orphaned records"));
+  EXPECT_EQ(run("verify " + data_ + " " + path).status, 0);
+
+  // Cut off at a frame's end, where a segment could well end.
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 512);
+  for (const std::string& checked : {data_, path}) {
+    const Output verify = run("verify " + checked);
+    EXPECT_EQ(verify.status, 1);
+    EXPECT_THAT(verify.text, HasSubstr(path + ": corrupt at offset 1024: orphaned records are "
+                                              "missing from here on"));
+  }
 }
 
 TEST_F(KvorumWalTest, NothingIsChanged) {

@@ -34,6 +34,12 @@ struct Coverage {
   uint64_t torn_tails = 0;
   uint64_t recycled = 0;
   uint64_t lost_unsynced = 0;  // boots that came back with less than was written
+  uint64_t truncations = 0;    // of what was written
+  uint64_t old_histories = 0;  // boots that came back with what a lost truncation had dropped
+  uint64_t restarts = 0;
+  uint64_t restarts_needed = 0;  // found by a boot
+  uint64_t damages = 0;          // boots that found the log damaged
+  uint64_t owed = 0;             // boots of a node that had lost what it acknowledged
 };
 
 class Campaign {
@@ -45,6 +51,7 @@ class Campaign {
     const uint64_t boots = 2 + below(6);
     for (uint64_t boot = 0; boot < boots && !::testing::Test::HasFatalFailure(); ++boot) {
       ++coverage_.boots;
+      if (member_ && boot > 0 && one_in(4)) damage();
       if (one_in(4)) arm_power_failure(30);
       if (!start()) continue;
       live();
@@ -67,6 +74,8 @@ class Campaign {
     max_record_ = one_in(3) ? 5000 : 300;
     retire_often_ = one_in(2);
     fills_up_ = one_in(3);
+    member_ = one_in(2);
+    goes_back_ = one_in(2);
     return options;
   }
 
@@ -82,9 +91,25 @@ class Campaign {
     });
   }
 
+  // A bit of a segment rots.
+  void damage() {
+    std::vector<std::string> paths;
+    const auto names = disk_.list("data");
+    if (!names.ok()) return;
+    for (const std::string& name : *names) {
+      const std::string path = "data/" + name;
+      if (name.starts_with("segment-") && !disk_.contents(path).empty()) paths.push_back(path);
+    }
+    if (paths.empty()) return;
+    const std::string& path = paths[below(paths.size())];
+    disk_.flip_bit(path, below(disk_.contents(path).size()), static_cast<int>(below(8)));
+    is_damaged_ = true;
+  }
+
   bool start() {
     disk_.set_capacity(UINT64_MAX);
-    const absl::Status status = log_.start(cut_);
+    log_.set_member(member_);
+    const absl::Status status = log_.start(cut_, cut_hlc_);
     if (power_lost_) {
       expect_clean_stop_ = false;  // the next segment may have begun
       die_inside();
@@ -93,35 +118,78 @@ class Campaign {
     EXPECT_TRUE(status.ok()) << status;
     if (!status.ok()) {
       failed_ = true;
-      ADD_FAILURE() << "a log that only lost power must start";
+      ADD_FAILURE() << "a log that only lost power, and a member's in any case, must start";
       abandon();
       return false;
     }
     check_recovered();
-    return !failed_;
+    return !::testing::Test::HasFatalFailure();
+  }
+
+  // Is what came back the beginning of this history?
+  bool matches(const std::vector<std::string>& history) const {
+    const std::vector<std::string>& payloads = log_.recovered().payloads;
+    const uint64_t last = log_.recovered().log.last.lsn.value();
+    return last <= history.size() &&
+           std::equal(payloads.begin(), payloads.end(),
+                      history.begin() + static_cast<std::ptrdiff_t>(cut_.lsn.value()));
   }
 
   void check_recovered() {
     const RecoveredRecords& recovered = log_.recovered();
-    const uint64_t last = recovered.log.last.lsn.value();
+    const RecoveredLog& log = recovered.log;
+    const uint64_t last = log.last.lsn.value();
     ASSERT_EQ(recovered.payloads.size(), last - cut_.lsn.value());
-    ASSERT_GE(last, guaranteed_) << "an acknowledged record is gone";
-    ASSERT_LE(last, written_.size()) << "a record that was never written";
-    for (size_t i = 0; i < recovered.payloads.size(); ++i) {
-      ASSERT_EQ(recovered.payloads[i], written_[cut_.lsn.value() + i]) << "lsn " << i + 1;
+    check_committed();
+    // Nothing acknowledged is lost; where the disk lost it, the node knows that it may have.
+    const bool reaches = log.last >= owed_ && last >= guaranteed_;
+    const bool doubts = log.claim_unknown || log.claim >= owed_;
+    ASSERT_TRUE(reaches || (doubts && (is_damaged_ || was_damaged_)))
+        << "acknowledged " << owed_.term << ":" << owed_.lsn << ", came back " << log.last.term
+        << ":" << log.last.lsn << ", claims " << log.claim.term << ":" << log.claim.lsn;
+    if (!reaches) ++coverage_.owed;
+    std::vector<std::string> history = written_;
+    if (!matches(history)) {
+      // A truncation that was not on disk, or is not any more.
+      const std::vector<std::vector<std::string>>& olds = is_damaged_ ? dropped_ : pending_;
+      const auto old = std::find_if(olds.begin(), olds.end(),
+                                    [this](const auto& each) { return matches(each); });
+      ASSERT_TRUE(old != olds.end()) << "records that were never in the log together";
+      history = *old;
+      ++coverage_.old_histories;
     }
-    ASSERT_TRUE(recovered.log.clean_stop || !expect_clean_stop_);
-    const bool known_state =
-        recovered.log.hard_state == synced_state_ || recovered.log.hard_state == asked_state_;
-    ASSERT_TRUE(known_state) << "hard state of term " << recovered.log.hard_state.term;
+    const bool known_state = log.hard_state == synced_state_ || log.hard_state == asked_state_;
+    ASSERT_TRUE(known_state || (is_damaged_ && log.claim_unknown))
+        << "hard state of term " << log.hard_state.term << " instead of " << synced_state_.term
+        << "; " << log.damage;
+    ASSERT_TRUE(log.clean_stop || !expect_clean_stop_ || is_damaged_);
+    ASSERT_TRUE(!log.damaged || is_damaged_) << log.damage;
     if (last < written_.size()) ++coverage_.lost_unsynced;
-    if (recovered.log.torn_end > recovered.log.torn_begin) ++coverage_.torn_tails;
+    if (log.torn_end > log.torn_begin) ++coverage_.torn_tails;
+    if (log.damaged) ++coverage_.damages;
+    if (log.restart_needed) ++coverage_.restarts_needed;
+    was_damaged_ |= is_damaged_;
+    is_damaged_ = false;
     // What came back was made durable before anybody could see it.
+    written_ = std::move(history);
     written_.resize(last);
+    pending_.clear();
     guaranteed_ = last;
+    owed_ = std::max(owed_, log.last);
+    commit_ = std::max(cut_.lsn.value(), std::min(commit_, last));
     expect_clean_stop_ = false;
-    synced_state_ = recovered.log.hard_state;
+    synced_state_ = log.hard_state;
     asked_state_ = synced_state_;
+  }
+
+  // Whatever happened to the log: what it calls committed is what was committed.
+  void check_committed() {
+    const RecoveredRecords& recovered = log_.recovered();
+    ASSERT_LE(recovered.log.commit.value(), std::max(commit_, cut_.lsn.value()));
+    ASSERT_LE(recovered.log.commit, recovered.log.last.lsn);
+    for (size_t i = cut_.lsn.value(); i < recovered.log.commit.value(); ++i) {
+      ASSERT_EQ(recovered.payloads[i - cut_.lsn.value()], written_[i]) << "lsn " << i + 1;
+    }
   }
 
   void live() {
@@ -141,6 +209,13 @@ class Campaign {
       log_.wal().save_hard_state(asked_state_);
     }
     if (one_in(12)) log_.wal().request_sync();
+    if (one_in(6)) commit();
+    if (goes_back_ && one_in(6)) truncate();
+    if (goes_back_ && member_ && one_in(40)) restart();
+    if (member_ && one_in(20)) {
+      log_.wal().end_doubt();
+      owed_ = guaranteed_position();
+    }
     write();
     if (!failed_ && !power_lost_ && one_in(retire_often_ ? 4 : 20)) retire();
   }
@@ -153,14 +228,62 @@ class Campaign {
     written_.push_back(std::move(payload));
   }
 
+  void commit() {
+    if (guaranteed_ <= commit_) return;
+    commit_ += 1 + below(guaranteed_ - commit_);
+    log_.wal().set_commit(Lsn{commit_});
+  }
+
+  // A leader has other records.
+  void truncate() {
+    const uint64_t first = std::max(commit_, cut_.lsn.value());
+    if (written_.size() <= first) return;
+    const uint64_t kept = first + below(written_.size() - first);
+    log_.truncate(Lsn{kept});
+    log_.set_term(Term{++term_});
+    if (log_.wal().truncation_pending()) {
+      ++coverage_.truncations;
+      pending_.push_back(written_);
+      dropped_.push_back(written_);
+    }
+    written_.resize(kept);
+    guaranteed_ = std::min(guaranteed_, kept);
+    ASSERT_LE(log_.wal().written().lsn.value(), kept);
+    ASSERT_LE(log_.wal().synced().lsn.value(), kept);
+    // What was acknowledged of a history that a later leader dropped is owed to nobody.
+    owed_ = guaranteed_position();
+  }
+
+  // A snapshot of somebody else's history was installed.
+  void restart() {
+    const Lsn last = log_.wal().last().lsn;
+    cut_ = Position{Term{++term_}, Lsn{std::max(commit_, cut_.lsn.value()) + 1 + below(20)}};
+    cut_hlc_ = Hlc{log_.hlc_of(last).value() + 100'000};
+    log_.restart_at(cut_, cut_hlc_);
+    ++coverage_.restarts;
+    commit_ = guaranteed_ = cut_.lsn.value();
+    owed_ = cut_;
+    written_.assign(guaranteed_, std::string());
+    pending_.clear();
+    dropped_.clear();
+  }
+
+  Position guaranteed_position() const {
+    return guaranteed_ <= cut_.lsn.value() ? cut_ : log_.position_of(Lsn{guaranteed_});
+  }
+
   void write() {
     while (true) {
       const bool had_state = asked_state_ != synced_state_;
       std::unique_ptr<WriteJob> job = log_.wal().take_job(now_ms_);
       if (job == nullptr) return;
+      if (goes_back_ && one_in(8)) truncate();
+      if (goes_back_ && member_ && one_in(50)) restart();
       job->run();
       if (power_lost_) return;
       const WriteResult result = log_.wal().finish(std::move(job));
+      ASSERT_LE(result.written.lsn.value(), written_.size());
+      if (!log_.wal().truncation_pending()) pending_.clear();
       if (absl::IsResourceExhausted(result.status)) {
         ++coverage_.disk_full;
         ASSERT_EQ(log_.wal().synced(), result.written);
@@ -170,11 +293,13 @@ class Campaign {
         if (had_state) synced_state_ = asked_state_;
       }
       guaranteed_ = std::max(guaranteed_, log_.wal().synced().lsn.value());
+      owed_ = std::max(owed_, guaranteed_position());
       if (fsync_ == FsyncPolicy::kAlways) {
         ASSERT_EQ(guaranteed_, result.durable.lsn.value());
         ASSERT_EQ(result.durable, result.written);
       }
-      if (log_.wal().queued_bytes() == 0 || absl::IsResourceExhausted(result.status)) return;
+      if (absl::IsResourceExhausted(result.status)) return;
+      if (log_.wal().queued_bytes() == 0 && !log_.wal().truncation_pending()) return;
     }
   }
 
@@ -182,8 +307,13 @@ class Campaign {
   void retire() {
     const Position synced = log_.wal().synced();
     if (synced.lsn <= cut_.lsn || one_in(3)) return;
-    cut_ = Position{synced.term,
-                    Lsn{cut_.lsn.value() + 1 + below(synced.lsn.value() - cut_.lsn.value())}};
+    const Lsn lsn{cut_.lsn.value() + 1 + below(synced.lsn.value() - cut_.lsn.value())};
+    cut_ = log_.position_of(lsn);
+    cut_hlc_ = log_.hlc_of(lsn);
+    if (lsn.value() > commit_) {
+      commit_ = lsn.value();
+      log_.wal().set_commit(lsn);
+    }
     const uint64_t spares = log_.wal().stats().spares;
     const absl::Status status = log_.retire_before(cut_.lsn.next());
     if (power_lost_) return;
@@ -198,6 +328,8 @@ class Campaign {
       if (log_.clean_stop(now_ms_).ok() && !power_lost_) {
         ++coverage_.clean_stops;
         guaranteed_ = written_.size();
+        owed_ = std::max(owed_, guaranteed_position());
+        if (!log_.wal().truncation_pending()) pending_.clear();
         expect_clean_stop_ = true;
         synced_state_ = asked_state_;
       }
@@ -234,11 +366,22 @@ class Campaign {
   uint64_t max_record_ = 0;
   bool retire_often_ = false;
   bool fills_up_ = false;
+  bool member_ = false;
+  bool goes_back_ = false;
   LogDriver log_;
 
   std::vector<std::string> written_;  // by lsn - 1: all that was appended and not refused
   uint64_t guaranteed_ = 0;           // newest lsn that must survive
-  Position cut_;                      // of the imagined snapshot
+  // What truncations dropped: as long as they are not on disk, and all of it.
+  std::vector<std::vector<std::string>> pending_;
+  std::vector<std::vector<std::string>> dropped_;
+  uint64_t commit_ = 0;
+  uint64_t term_ = 1;
+  Position owed_;             // newest acknowledged, if the disk lost it too
+  bool is_damaged_ = false;   // since the last start
+  bool was_damaged_ = false;  // ever
+  Position cut_;              // of the imagined snapshot
+  Hlc cut_hlc_{0};
   HardState synced_state_;
   HardState asked_state_;
   bool expect_clean_stop_ = false;
@@ -269,6 +412,12 @@ TEST(PowerCutCampaignTest, NothingThatWasSyncedIsEverLost) {
   EXPECT_GT(coverage.recycled, count / 10);
   EXPECT_GT(coverage.torn_tails, count / 10);
   EXPECT_GT(coverage.lost_unsynced, count / 10);
+  EXPECT_GT(coverage.truncations, count / 10);
+  EXPECT_GT(coverage.old_histories, count / 100);
+  EXPECT_GT(coverage.restarts, count / 10);
+  EXPECT_GT(coverage.restarts_needed, count / 100);
+  EXPECT_GT(coverage.damages, count / 100);
+  EXPECT_GT(coverage.owed, count / 100);
 }
 
 }  // namespace

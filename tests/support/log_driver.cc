@@ -36,7 +36,10 @@ RecoveredRecords recover_log(FileSystem& files, const RecoveryOptions& options,
     for (const RecordView& record : slice.records()) {
       if (result.payloads.empty()) result.first_lsn = record.header.lsn;
       result.payloads.emplace_back(record.payload);
+      result.headers.push_back(record.header);
     }
+    CHECK(slice.commit() >= result.slice_commit);
+    result.slice_commit = slice.commit();
     const RecoveryProgress progress = (*reader)->progress();
     CHECK(progress.bytes_read <= progress.bytes_total);
   }
@@ -48,7 +51,7 @@ RecoveredRecords recover_log(FileSystem& files, const RecoveryOptions& options,
 LogDriver::LogDriver(FileSystem& files, WalOptions options)
     : files_(files), options_(std::move(options)) {}
 
-absl::Status LogDriver::start(Position cut) {
+absl::Status LogDriver::start(Position cut, Hlc cut_hlc) {
   drop();
   auto directory = open_data_directory(files_, options_.directory, test_identity());
   if (!directory.ok()) return directory.status();
@@ -57,11 +60,19 @@ absl::Status LogDriver::start(Position cut) {
   options.directory = options_.directory;
   options.identity = directory_.identity;
   options.cut = cut;
+  options.cut_hlc = cut_hlc;
+  options.member = member_;
   recovered_ = recover_log(files_, options);
   if (!recovered_.status.ok()) return recovered_.status;
   auto wal = Wal::start(files_, options_, directory_.identity, recovered_.log);
   if (!wal.ok()) return wal.status();
   wal_ = *std::move(wal);
+  if (absl::Status status = note_log(files_, directory_); !status.ok()) return status;
+  marks_[cut.lsn] = {cut, cut_hlc};
+  for (const RecordHeader& header : recovered_.headers) {
+    marks_[header.lsn] = {Position{header.term, header.lsn}, header.stamp.hlc};
+  }
+  marks_[recovered_.log.last.lsn] = {recovered_.log.last, recovered_.log.last_hlc};
   clock_.observe(recovered_.log.last_hlc);
   term_ = std::max(term_, recovered_.log.last.term);
   return absl::OkStatus();
@@ -70,6 +81,7 @@ absl::Status LogDriver::start(Position cut) {
 void LogDriver::drop() {
   wal_.reset();
   directory_ = DataDirectory();
+  marks_.clear();
   clock_ = HybridLogicalClock();
 }
 
@@ -82,7 +94,20 @@ Lsn LogDriver::append(std::string_view payload) {
   record_.clear();
   encode_record(directory_.identity.incarnation, header, payload, record_);
   wal_->append(header, record_);
+  marks_[header.lsn] = {Position{header.term, header.lsn}, header.stamp.hlc};
   return header.lsn;
+}
+
+void LogDriver::truncate(Lsn kept) {
+  wal_->truncate(position_of(kept), hlc_of(kept));
+  marks_.erase(marks_.upper_bound(kept), marks_.end());
+}
+
+void LogDriver::restart_at(Position cut, Hlc cut_hlc) {
+  wal_->restart_at(cut, cut_hlc);
+  marks_ = {{cut.lsn, {cut, cut_hlc}}};
+  clock_.observe(cut_hlc);
+  term_ = std::max(term_, cut.term);
 }
 
 absl::Status LogDriver::run_job(uint64_t now_ms) {
@@ -95,7 +120,7 @@ absl::Status LogDriver::run_job(uint64_t now_ms) {
 absl::Status LogDriver::flush(uint64_t now_ms) {
   while (true) {
     absl::Status status = run_job(now_ms);
-    if (!status.ok() || wal_->queued_bytes() == 0) return status;
+    if (!status.ok() || (wal_->queued_bytes() == 0 && !wal_->truncation_pending())) return status;
   }
 }
 

@@ -131,6 +131,9 @@ TEST(FrameTest, ASegmentStartIsReadableWhateverTheInstance) {
   expected.previous_end = 4096;
   expected.last_hlc = Hlc{77};
   expected.recycled_bytes = 65536;
+  expected.previous_segment = 5;
+  expected.claim = Position{Term{3}, Lsn{103}};
+  expected.claim_unknown = true;
   std::string payload(kSegmentStartBytes, '\xff');
   encode_segment_start(expected, payload.data());
   FrameHeader header = test_header(payload.size());
@@ -150,7 +153,29 @@ TEST(FrameTest, ASegmentStartIsReadableWhateverTheInstance) {
   EXPECT_EQ(start.previous_end, expected.previous_end);
   EXPECT_EQ(start.last_hlc, expected.last_hlc);
   EXPECT_EQ(start.recycled_bytes, expected.recycled_bytes);
+  EXPECT_EQ(start.previous_segment, expected.previous_segment);
+  EXPECT_EQ(start.claim, expected.claim);
+  EXPECT_TRUE(start.claim_unknown);
   EXPECT_FALSE(decode_segment_start(payload.substr(1), start));
+}
+
+TEST(FrameTest, ASegmentStartOfTheFirstVersionsIsReadable) {
+  SegmentStart expected;
+  expected.node = NodeId{4};
+  expected.recycled_bytes = 65536;
+  expected.previous_segment = 5;
+  expected.claim = Position{Term{3}, Lsn{103}};
+  expected.claim_unknown = true;
+  std::string payload(kSegmentStartBytes, '\xff');
+  encode_segment_start(expected, payload.data());
+  payload.resize(kShortSegmentStartBytes);
+  SegmentStart start = expected;
+  ASSERT_TRUE(decode_segment_start(payload, start));
+  EXPECT_EQ(start.node, expected.node);
+  EXPECT_EQ(start.recycled_bytes, expected.recycled_bytes);
+  EXPECT_EQ(start.previous_segment, 0u);
+  EXPECT_EQ(start.claim, Position{});
+  EXPECT_FALSE(start.claim_unknown);
 }
 
 TEST(FrameTest, AHardStateSurvivesTheRoundTrip) {

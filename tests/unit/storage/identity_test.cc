@@ -123,6 +123,90 @@ TEST_F(IdentityTest, EveryTruncationIsRefused) {
   }
 }
 
+TEST_F(IdentityTest, ANewbornMayBelongToNoCluster) {
+  Identity newborn = test_identity();
+  newborn.incarnation = Incarnation{};
+  const auto directory = open_data_directory(disk_, "data", newborn);
+  ASSERT_TRUE(directory.ok()) << directory.status();
+  EXPECT_FALSE(is_member(directory->identity));
+  EXPECT_FALSE(is_member(*read_identity(disk_, "data")));
+}
+
+TEST_F(IdentityTest, JoiningAClusterIsDurable) {
+  Identity newborn = test_identity();
+  newborn.incarnation = Incarnation{};
+  auto directory = open_data_directory(disk_, "data", newborn);
+  ASSERT_TRUE(directory.ok());
+  ASSERT_TRUE(join_cluster(disk_, *directory, test_identity().incarnation, 77).ok());
+  EXPECT_TRUE(is_member(directory->identity));
+  std::mt19937_64 random(1);
+  disk_.power_cut(random);
+  const auto identity = read_identity(disk_, "data");
+  ASSERT_TRUE(identity.ok());
+  EXPECT_EQ(*identity, directory->identity);
+  EXPECT_EQ(identity->incarnation, test_identity().incarnation);
+  EXPECT_EQ(identity->hash_seed, 77u);
+  EXPECT_EQ(identity->instance, newborn.instance);
+}
+
+TEST_F(IdentityTest, ALogIsNotedDurablyAndOnce) {
+  auto directory = open();
+  ASSERT_TRUE(directory.ok());
+  EXPECT_FALSE(directory->identity.has_log);
+  ASSERT_TRUE(note_log(disk_, *directory).ok());
+  const uint64_t writes = disk_.calls(DiskOperation::kWrite);
+  ASSERT_TRUE(note_log(disk_, *directory).ok());
+  EXPECT_EQ(disk_.calls(DiskOperation::kWrite), writes);
+  std::mt19937_64 random(1);
+  disk_.power_cut(random);
+  EXPECT_TRUE(read_identity(disk_, "data")->has_log);
+  EXPECT_TRUE(open()->identity.has_log) << "kept when the boot counter is raised";
+  EXPECT_THAT(disk_.contents("data/identity"), HasSubstr("boot 2\nlog 1\nchecksum "));
+}
+
+TEST_F(IdentityTest, AnOldDirectoryWithALogHasOne) {
+  for (const char* name : {"data/segment-0000000001.wal", "data/snapshot-0000000001.kvs"}) {
+    ASSERT_TRUE(open().ok());
+    EXPECT_FALSE(open()->identity.has_log);
+    disk_.set_contents(name, "");
+    EXPECT_TRUE(open()->identity.has_log) << name;
+    ASSERT_TRUE(disk_.remove("data/identity").ok());
+    ASSERT_TRUE(disk_.remove(name).ok());
+  }
+}
+
+TEST_F(IdentityTest, ADirectoryWhoseLogHasVanishedBecomesAnotherInstance) {
+  auto directory = open();
+  ASSERT_TRUE(directory.ok());
+  ASSERT_TRUE(note_log(disk_, *directory).ok());
+  InstanceId other = test_identity().instance;
+  other[0] = 1;
+  ASSERT_TRUE(renew_instance(disk_, *directory, other).ok());
+  std::mt19937_64 random(1);
+  disk_.power_cut(random);
+  const auto identity = read_identity(disk_, "data");
+  ASSERT_TRUE(identity.ok());
+  EXPECT_EQ(*identity, directory->identity);
+  EXPECT_EQ(identity->instance, other);
+  EXPECT_FALSE(identity->has_log);
+  EXPECT_EQ(identity->incarnation, test_identity().incarnation);
+  EXPECT_EQ(identity->boot, 1u) << "counts on";
+}
+
+TEST_F(IdentityTest, AFailedRewriteLeavesTheIdentityInMemory) {
+  auto directory = open();
+  ASSERT_TRUE(directory.ok());
+  for (const DiskOperation fails :
+       {DiskOperation::kCreate, DiskOperation::kWrite, DiskOperation::kSync, DiskOperation::kRename,
+        DiskOperation::kSyncDirectory}) {
+    disk_.set_fault([fails](DiskOperation operation, const std::string&) {
+      return operation == fails ? absl::DataLossError("bad") : absl::OkStatus();
+    });
+    EXPECT_FALSE(note_log(disk_, *directory).ok());
+    EXPECT_FALSE(directory->identity.has_log);
+  }
+}
+
 TEST_F(IdentityTest, APowerCutAnywhereLeavesTheOldOrTheNewIdentity) {
   for (uint64_t seed = 0; seed < 500; ++seed) {
     SimulatedDisk disk;

@@ -1,6 +1,7 @@
 // One fault at every call that a small life of a log makes, one after the other.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 #include <random>
 #include <string>
@@ -86,6 +87,101 @@ int live_with_every_fault(const absl::Status& error, uint64_t times,
     expect_intact(disk, life);
     if (::testing::Test::HasFailure()) ADD_FAILURE() << "at call " << n;
     if (::testing::Test::HasFailure() || calls <= n) return deaths;
+  }
+}
+
+// A member's log that goes back, and begins anew behind a snapshot, with a crash at every call.
+class MemberLife {
+ public:
+  // Until an error ends the process.
+  void live(LogDriver& log) {
+    if (!write(log, 6)) return;
+    // What is written from here to the end of the next write is either dropped or not.
+    other_ = history_;
+    go_back(log, 4);
+    if (!write(log, 2)) return;
+    other_ = history_;
+    cut_ = Position{Term{5}, Lsn{20}};
+    cut_hlc_ = Hlc{uint64_t{2'000'000} << 16};
+    log.restart_at(cut_, cut_hlc_);
+    history_.assign(20, "");
+    acknowledged_ = 20;
+    if (!write(log, 3)) return;
+    other_ = history_;
+    go_back(log, 21);
+    if (!write(log, 3)) return;
+    finished_ = true;
+  }
+
+  void expect_intact(SimulatedDisk& disk) const {
+    LogDriver log(disk, small_segments());
+    log.set_member(true);
+    const absl::Status status = log.start(cut_, cut_hlc_);
+    ASSERT_TRUE(status.ok()) << status;
+    EXPECT_FALSE(log.recovered().log.damaged) << log.recovered().log.damage;
+    const uint64_t last = log.recovered().log.last.lsn.value();
+    ASSERT_GE(last, acknowledged_);
+    std::vector<std::string> recovered(cut_.lsn.value());
+    recovered.insert(recovered.end(), log.recovered().payloads.begin(),
+                     log.recovered().payloads.end());
+    const auto begins = [&recovered](const std::vector<std::string>& history) {
+      return recovered.size() <= history.size() &&
+             std::equal(recovered.begin(), recovered.end(), history.begin());
+    };
+    EXPECT_TRUE(begins(history_) || begins(other_));
+  }
+  bool finished() const { return finished_; }
+
+ private:
+  bool write(LogDriver& log, int records) {
+    for (int i = 0; i < records; ++i) {
+      history_.push_back("record " + std::to_string(++draws_));
+      log.append(history_.back());
+      if (!log.flush().ok()) return false;
+      other_.clear();
+      acknowledged_ = log.wal().durable().lsn.value();
+    }
+    return true;
+  }
+  void go_back(LogDriver& log, uint64_t kept) {
+    log.truncate(Lsn{kept});
+    history_.resize(kept);
+    acknowledged_ = kept;
+  }
+
+  std::vector<std::string> history_;  // by lsn - 1
+  std::vector<std::string> other_;    // may be on disk instead
+  uint64_t acknowledged_ = 0;
+  int draws_ = 0;
+  Position cut_;
+  Hlc cut_hlc_{0};
+  bool finished_ = false;
+};
+
+TEST(FaultAtEveryCallTest, GoingBackAndBeginningAnewLoseNothingAcknowledged) {
+  for (const uint64_t seed : {1, 2, 3}) {
+    bool finished = false;
+    uint64_t lives = 0;
+    for (; !finished && !::testing::Test::HasFailure(); ++lives) {
+      SimulatedDisk disk;
+      LogDriver log(disk, small_segments());
+      log.set_member(true);
+      ASSERT_TRUE(log.start().ok());
+      uint64_t calls = 0;
+      disk.set_fault([&calls, lives](DiskOperation, const std::string&) {
+        return calls++ >= lives ? absl::DataLossError("bad") : absl::OkStatus();
+      });
+      MemberLife life;
+      life.live(log);
+      finished = life.finished();
+      disk.set_fault(nullptr);
+      log.drop();
+      std::mt19937_64 random(seed * 1000 + lives);
+      disk.power_cut(random);
+      life.expect_intact(disk);
+      if (::testing::Test::HasFailure()) ADD_FAILURE() << "at call " << lives;
+    }
+    EXPECT_GT(lives, 30u);
   }
 }
 

@@ -11,6 +11,7 @@ TEST(SegmentTest, NamesSortByNumber) {
   EXPECT_EQ(segment_file_name(17), "segment-0000000017.wal");
   EXPECT_EQ(spare_file_name(17), "spare-0000000017.wal");
   EXPECT_EQ(torn_file_name(17, 4096), "torn-0000000017-0000004096.wal");
+  EXPECT_EQ(damaged_file_name(17), "damaged-0000000017.wal");
   EXPECT_LT(segment_file_name(9), segment_file_name(10));
 }
 
