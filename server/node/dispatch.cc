@@ -1,12 +1,17 @@
-// From arguments to a sealed reply: finds the command, refuses what must not run, queues what MULTI
-// collects, runs the rest, and gates the reply on what it wrote or saw.
+// From arguments to a sealed reply: finds the command, refuses what must not run, sends elsewhere
+// what is another node's, queues what MULTI collects, runs the rest, and gates the reply on what it
+// wrote or saw.
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "base/text.h"
+#include "server/node/cluster/cluster.h"
+#include "server/node/cluster/forwarding.h"
 #include "server/node/monitor.h"
 #include "server/node/node.h"
 #include "server/node/persistence.h"
+#include "server/node/route.h"
 
 namespace kvorum::server {
 
@@ -45,25 +50,17 @@ std::string unknown_subcommand(const Command& container, std::string_view name) 
                       base::upper(container.name), " HELP.");
 }
 
+// A node shows the cluster's secret instead of a password.
+bool is_peer_hello(const Command& command, resp::Arguments arguments) {
+  return command.name == "replconf" && arguments.size() >= 2 &&
+         base::equal_ignoring_case(arguments[1], "hello");
+}
+
 bool allowed_while_subscribed(const Command& command) {
   static constexpr std::string_view kAllowed[] = {"ping",         "subscribe",    "unsubscribe",
                                                   "psubscribe",   "punsubscribe", "ssubscribe",
                                                   "sunsubscribe", "quit",         "reset"};
   return std::find(std::begin(kAllowed), std::end(kAllowed), command.name) != std::end(kAllowed);
-}
-
-bool runs_inside_multi(const Command& command) {
-  static constexpr std::string_view kRuns[] = {"exec",  "discard", "multi",
-                                               "watch", "quit",    "reset"};
-  return std::find(std::begin(kRuns), std::end(kRuns), command.name) != std::end(kRuns);
-}
-
-// EXEC counts as what it carries.
-bool has_flag(const Session& session, const Command& command, uint32_t flag) {
-  if (command.flags & flag) return true;
-  if (command.name != "exec") return false;
-  return std::any_of(session.queued.begin(), session.queued.end(),
-                     [&](const QueuedCommand& each) { return each.command->flags & flag; });
 }
 
 }  // namespace
@@ -98,12 +95,17 @@ Execution Node::execute(Session& session, resp::Arguments arguments) {
   session.last_interaction_us = clock_us_;
   std::string error;
   const Command* command = resolve(session, arguments, error);
+  if (error.empty()) find_refusal(session, *command, arguments, error);
   if (!error.empty()) {
+    if (session.forwarded != 0) return come_again(session);  // errors have their turn too
     refuse(session, command, error);
     return Execution::kDone;
   }
-  if (refused(session, *command)) return Execution::kDone;
-  if (must_come_again(session, *command)) return Execution::kComeAgain;
+  if (must_come_again(session, *command)) return come_again(session);
+  if (!cluster_->leads() || session.forwarded != 0) {
+    const auto elsewhere = send_elsewhere(session, *command, arguments);
+    if (elsewhere.has_value()) return *elsewhere;
+  }
   if (session.in_transaction && !runs_inside_multi(*command)) {
     queue_in_transaction(session, *command, arguments);
     return Execution::kDone;
@@ -114,62 +116,120 @@ Execution Node::execute(Session& session, resp::Arguments arguments) {
   }
   current_ = &session;
   dependency_ = Lsn{0};
+  reads_ = false;
+  const int64_t begin_us = clock_us_;
+  const bool writing = writes(session, *command);  // EXEC forgets what it carried
   CommandContext context{*this, session, *command, arguments, session.writer()};
   call(context);
-  finish_command(session);
+  finish_command(session, writing, begin_us);
   current_ = nullptr;
   if (!deferred_pushes_.empty()) flush_deferred_pushes(session);
   return Execution::kDone;
 }
 
-bool Node::refused(Session& session, const Command& command) {
+void Node::find_refusal(const Session& session, const Command& command, resp::Arguments arguments,
+                        std::string& error) const {
   using namespace command_flag;
-  const auto refuse_with = [&](std::string_view text) {
-    refuse(session, &command, text);
-    return true;
-  };
-  if (!session.authenticated && !(command.flags & kNoAuth)) {
-    return refuse_with("NOAUTH Authentication required.");
+  if (!session.authenticated && !(command.flags & kNoAuth) && !is_peer_hello(command, arguments)) {
+    error = "NOAUTH Authentication required.";
+    return;
   }
   const Options& options = options_.values();
-  if (options.maxmemory != 0 && has_flag(session, command, kDenyOom) &&
-      used_bytes() > options.maxmemory) {
-    return refuse_with("OOM command not allowed when used memory > 'maxmemory'.");
-  }
-  if (log_.disk_full() && has_flag(session, command, kWrite)) return refuse_with(kDiskFull);
-  if (session.protocol == resp::Protocol::kResp2 && session.subscribed() &&
-      !allowed_while_subscribed(command)) {
-    return refuse_with(base::concat(
+  const bool leads = cluster_->leads();
+  const bool writing = writes(session, command);
+  if (leads && options.maxmemory != 0 && used_bytes() > options.maxmemory &&
+      has_flag(session, command, kDenyOom)) {
+    error = "OOM command not allowed when used memory > 'maxmemory'.";
+  } else if (leads && log_.disk_full() && writing) {
+    error = kDiskFull;
+  } else if (session.protocol == resp::Protocol::kResp2 && session.subscribed() &&
+             !allowed_while_subscribed(command)) {
+    error = base::concat(
         "ERR Can't execute '", command.name,
         "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
-        "context"));
+        "context");
+  } else if (!cluster_->started() && !(command.flags & kLoading)) {
+    error = cluster_->forming() ? base::concat("CLUSTERDOWN The cluster is forming: waiting for ",
+                                               cluster_->forming_waits_for())
+                                : "LOADING kvorum is loading the dataset in memory";
+  } else if (shutting_down_ && writing) {
+    error = "ERR server is shutting down";
+  } else if (session.in_transaction && (command.flags & kNoMulti)) {
+    error = "ERR Command not allowed inside a transaction";
+  } else if (leads && writing && lacks_voters(session)) {
+    error = "NOREPLICAS Not enough good replicas to write.";
   }
-  if (!log_.started() && !(command.flags & kLoading)) {
-    return refuse_with("LOADING kvorum is loading the dataset in memory");
-  }
-  if (shutting_down_ && has_flag(session, command, kWrite)) {
-    return refuse_with("ERR server is shutting down");
-  }
-  if (session.in_transaction && (command.flags & kNoMulti)) {
-    return refuse_with("ERR Command not allowed inside a transaction");
-  }
-  return false;
 }
 
-bool Node::must_come_again(Session& session, const Command& command) {
+size_t Node::voters_needed(const Session& session) const {
+  return session.write_quorum.value_or(cluster_->membership().write_quorum)
+      .needed(cluster_->voters());
+}
+
+bool Node::lacks_voters(const Session& session) const {
+  const size_t needed = voters_needed(session);
+  return needed > 1 && needed > cluster_->replica().reachable_voters();
+}
+
+bool Node::must_come_again(const Session& session, const Command& command) {
   using namespace command_flag;
-  const bool queues = session.in_transaction && command.name != "exec";
-  const bool writes = has_flag(session, command, kWrite | kMayReplicate) && !queues;
+  if (session.peer != storage::NodeId{0}) return false;
   const ClientPause::Mode pause = client_pause_.mode(clock_us_);
-  const bool paused =
-      pause == ClientPause::Mode::kAll || (pause == ClientPause::Mode::kWrite && writes);
-  const bool backlog = writes && log_.uncommitted_bytes() > options_.values().max_uncommitted_bytes;
-  if (!paused && !backlog) return false;
+  if (pause == ClientPause::Mode::kAll) return true;
+  const bool queues = session.in_transaction && command.name != "exec";
+  if (queues || !has_flag(session, command, kWrite | kMayReplicate)) return false;
+  if (pause == ClientPause::Mode::kWrite) return true;
+  return cluster_->leads() && (log_.uncommitted_bytes() > options_.values().max_uncommitted_bytes ||
+                               cluster_->replica().transferring());
+}
+
+Execution Node::come_again(Session& session) {
   if (!session.postponed) {
     session.postponed = true;
     postponed_.push_back(&session);
   }
-  return true;
+  return Execution::kComeAgain;
+}
+
+void Node::wake(Session& session) {
+  if (!session.postponed) return;
+  session.postponed = false;
+  std::erase(postponed_, &session);
+  make_ready(session);
+}
+
+std::optional<Execution> Node::send_elsewhere(Session& session, const Command& command,
+                                              resp::Arguments arguments) {
+  if (!cluster_->started()) return std::nullopt;
+  Forwarder& forwarder = forwarding_->forwarder();
+  std::string error;
+  switch (route_of(*this, session, command)) {
+    case Route::kHere:
+      return std::nullopt;
+    case Route::kLater:
+      return come_again(session);
+    case Route::kLeader:
+      CHECK(session.remote == nullptr) << "never forwarded twice";
+      if (!forwarder.has_room(session)) return come_again(session);
+      forwarder.take(session, arguments,
+                     {.writes = writes(session, command),
+                      .waits = waits_for_followers(command),
+                      .watches = command.name == "watch",
+                      .silent = take_silence(session)});
+      return Execution::kDone;
+    case Route::kReadOnly:
+      error = "READONLY You can't write against a read only replica.";
+      break;
+    case Route::kRedirect:
+      error = base::concat("REDIRECT ", cluster_->leader_address());
+      break;
+    case Route::kUnreadable:
+      error =
+          "LOADING This node's keyspace is being replaced by the leader's, and no leader is known";
+      break;
+  }
+  refuse(session, &command, error);
+  return Execution::kDone;
 }
 
 void Node::refuse(Session& session, const Command* command, std::string_view error) {
@@ -178,6 +238,7 @@ void Node::refuse(Session& session, const Command* command, std::string_view err
   if (command != nullptr && command->name == "exec") {
     // Redis: a refused EXEC is a discarded transaction.
     transactions_.discard(session);
+    forwarding_->forwarder().unwatch(session);
     if (error.starts_with("ERR ")) error.remove_prefix(4);
     session.writer().error(base::concat("EXECABORT Transaction discarded because of: ", error));
   } else {
@@ -213,6 +274,7 @@ void Node::call(CommandContext& context) {
   const int64_t begin_us = clock_us_;
   command.handler(context);
   if (command.flags & command_flag::kKeyspaceWide) dependency_ = log_.last().lsn;
+  reads_ |= (command.flags & (command_flag::kReadOnly | command_flag::kWrite)) != 0;
   clock_us_ = host_.monotonic_us();
   // After it ran, as Redis shows it: SELECT with its new database, EXEC behind what it carried.
   if (monitors_.anyone() &&
@@ -225,15 +287,17 @@ void Node::call(CommandContext& context) {
       &command == session.last_command ? *session.last_statistics : statistics_.commands[&command];
   ++figures.calls;
   figures.microseconds += static_cast<uint64_t>(duration_us);
-  ++statistics_.commands_processed;
   ++session.commands_processed;
+  const bool from_peer = session.peer != storage::NodeId{0};  // a message, nobody's command
+  if (!from_peer) ++statistics_.commands_processed;
   const std::string& output = session.output.buffer();
   if (output.size() > reply_begin && output[reply_begin] == '-') {
     ++figures.failed_calls;
     statistics_.count_error(std::string_view(output).substr(reply_begin));
   }
   const int64_t slow_us = options_.values().slowlog_log_slower_than_us;
-  if (slow_us >= 0 && duration_us >= slow_us && !(command.flags & command_flag::kSkipSlowlog)) {
+  if (slow_us >= 0 && duration_us >= slow_us && !from_peer &&
+      !(command.flags & command_flag::kSkipSlowlog)) {
     slow_log_.record(session, context.arguments, duration_us, command_wall_us_ / 1'000'000);
   }
   figures.latency.record(duration_us);
@@ -243,40 +307,72 @@ void Node::call(CommandContext& context) {
   }
 }
 
-void Node::finish_command(Session& session) {
-  Position gate;
-  OutputKind kind = OutputKind::kRead;
-  if (log_.record_open()) {
-    gate = session.last_write = log_.seal();
-    kind = OutputKind::kWrite;
-  } else {
-    gate.lsn = dependency_;
+void Node::finish_command(Session& session, bool writing, int64_t begin_us) {
+  std::optional<Gate> gate;
+  Position record;
+  const bool recorded = log_.record_open();
+  if (recorded) {
+    record = log_.seal();
+    dependency_ = record.lsn;  // a read that met an expired key, too
   }
-  if (!events_.empty()) publish_events(gate);
+  if (recorded && writing) {
+    session.last_write = record;
+    session.seen = record.lsn;
+    gate.emplace();
+    gate->lsn = record.lsn;
+    gate->voters = static_cast<uint16_t>(voters_needed(session));
+    gate->deadline_us = clock_us_ + options_.values().write_timeout_ms * int64_t{1000};
+  } else if (log_.leading()) {
+    gate = read_gate(begin_us);
+  }
+  if (!events_.empty()) publish_events(record);
   if (!session.blocked) apply_reply_mode(session);
-  seal_reply(session, gate, kind);
+  seal_gated(session, gate, recorded && writing ? OutputKind::kWrite : OutputKind::kRead);
+}
+
+// What a follower shows is committed; a leader's reply waits for what it has seen, and for the
+// certainty that this node led when it looked.
+std::optional<Gate> Node::read_gate(int64_t begin_us) {
+  Gate gate;
+  if (dependency_ > log_.commit().lsn) gate.lsn = dependency_;
+  // Nobody can lead without the only voter.
+  if (reads_ && cluster_->voters() > 1 && cluster_->replica().reads_until_us() < begin_us) {
+    gate.read_us = begin_us;
+    cluster_->confirm_leadership();
+  }
+  if (gate.lsn == Lsn{0} && gate.read_us == INT64_MIN) return std::nullopt;
+  gate.deadline_us = clock_us_ + options_.values().write_timeout_ms * int64_t{1000};
+  return gate;
+}
+
+bool Node::take_silence(Session& session) {
+  switch (session.reply_mode) {
+    case ReplyMode::kOn:
+      return false;
+    case ReplyMode::kSkipNext:
+      session.reply_mode = ReplyMode::kSkip;
+      return false;
+    case ReplyMode::kSkip:
+      session.reply_mode = ReplyMode::kOn;
+      return true;
+    case ReplyMode::kOff:
+      return true;
+  }
+  return false;
 }
 
 void Node::apply_reply_mode(Session& session) {
-  switch (session.reply_mode) {
-    case ReplyMode::kOn:
-      break;
-    case ReplyMode::kSkipNext:
-      session.reply_mode = ReplyMode::kSkip;
-      break;
-    case ReplyMode::kSkip:
-      session.output.drop_unsealed();
-      session.reply_mode = ReplyMode::kOn;
-      break;
-    case ReplyMode::kOff:
-      session.output.drop_unsealed();
-      break;
-  }
+  if (take_silence(session)) session.output.drop_unsealed();
 }
 
 void Node::seal_reply(Session& session, Position gate, OutputKind kind) {
-  if (gate.lsn <= log_.commit().lsn) gate.lsn = Lsn{0};
-  session.output.seal({gate, 1}, kind);
+  std::optional<Gate> waits;
+  if (gate.lsn > log_.commit().lsn) waits = Gate{.lsn = gate.lsn};
+  seal_gated(session, waits, kind);
+}
+
+void Node::seal_gated(Session& session, const std::optional<Gate>& gate, OutputKind kind) {
+  session.output.seal(gate, kind);
   if (session.output.gated() && !session.gated_listed) {
     session.gated_listed = true;
     gated_.push_back(&session);

@@ -6,11 +6,13 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "server/node/loading_progress.h"
 #include "storage/file_system.h"
+#include "storage/types.h"
 
 namespace kvorum::server {
 
@@ -55,6 +57,18 @@ class Host {
   // The session has output to send, may execute again, or is to be closed. Called at most once
   // until the host has looked at it (Session::clear_ready).
   virtual void session_ready(Session& session) = 0;
+  // Begins to connect to a peer's client port ("host:port"). The node hears, in a later turn of the
+  // loop, peer_connected or peer_closed. REQUIRES: no connection to it is open or being opened.
+  virtual void dial(storage::NodeId peer, const std::string& address) = 0;
+  // Appends to what is sent to the peer: `head`, then `body` (may be null; shared with others and
+  // never copied while it waits for the socket). REQUIRES: connected to it.
+  virtual void send_to_peer(storage::NodeId peer, std::string head,
+                            std::shared_ptr<const std::string> body) = 0;
+  // Bytes given to send_to_peer that the socket has not taken yet. When some of them have gone the
+  // node hears peer_sent.
+  virtual size_t peer_unsent_bytes(storage::NodeId peer) = 0;
+  // Closes the connection (or stops opening one); the node hears nothing more of it.
+  virtual void hang_up(storage::NodeId peer) = 0;
   virtual ProcessFigures process_figures() = 0;
   // An option was changed by CONFIG SET: the host re-reads those it cares about.
   virtual void options_changed() = 0;

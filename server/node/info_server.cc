@@ -79,14 +79,15 @@ void write_server_section(Node& node, InfoLines& lines) {
 }
 
 void write_clients_section(Node& node, InfoLines& lines) {
-  size_t largest_input = 0, largest_output = 0, with_deadline = 0;
+  size_t clients = 0, peers = 0, largest_input = 0, largest_output = 0, with_deadline = 0;
   for (const auto& [id, session] : node.sessions()) {
+    ++(session->peer == storage::NodeId{0} ? clients : peers);
     largest_input = std::max(largest_input, session->query_buffer_bytes);
     largest_output = std::max(largest_output, session->output.size());
     if (session->blocked != nullptr && session->blocked->deadline_us != 0) ++with_deadline;
   }
-  lines.add("connected_clients", node.sessions().size());
-  lines.add("cluster_connections", 0);
+  lines.add("connected_clients", clients);
+  lines.add("cluster_connections", peers);
   lines.add("maxclients", node.options().values().maxclients);
   lines.add("client_recent_max_input_buffer", largest_input);
   lines.add("client_recent_max_output_buffer", largest_output);

@@ -1,4 +1,4 @@
-// INFO's sections about what was done: stats, replication, quorum, commands, errors, keyspace.
+// INFO's sections about what was done: stats, commands, errors, keyspace.
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -80,32 +80,6 @@ void write_stats_section(Node& node, InfoLines& lines) {
   lines.add("protocol_errors", statistics.protocol_errors);
   lines.add("denied_authentications", statistics.denied_authentication);
   lines.add("client_output_limit_disconnections", statistics.output_limit_disconnections);
-}
-
-void write_replication_section(Node& node, InfoLines& lines) {
-  lines.add("role", "master");
-  lines.add("connected_slaves", 0);
-  lines.add("master_failover_state", "no-failover");
-  lines.add("master_replid", node.replication_id());
-  lines.add("master_replid2", std::string_view(std::string(40, '0')));
-  lines.add("master_repl_offset", node.commit_position().lsn.value());
-  lines.add("second_repl_offset", -1);
-  lines.add("repl_backlog_active", 0);
-  lines.add("repl_backlog_size", 0);
-  lines.add("repl_backlog_first_byte_offset", 0);
-  lines.add("repl_backlog_histlen", 0);
-}
-
-void write_quorum_section(Node& node, InfoLines& lines) {
-  lines.add("node_id", node.options().values().id);
-  lines.add("voters", 1);
-  lines.add("write_quorum", 1);
-  lines.add("term", node.commit_position().term.value());
-  lines.add("commit_lsn", node.commit_position().lsn.value());
-  lines.add("last_lsn", node.last_position().lsn.value());
-  lines.add("uncommitted_bytes", node.uncommitted_bytes());
-  lines.add("undone_records", node.log().undone_records());
-  lines.add("digest", std::string_view(absl::StrFormat("%016x", node.keyspace().digest())));
 }
 
 void write_commandstats_section(Node& node, InfoLines& lines) {

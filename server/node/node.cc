@@ -5,6 +5,8 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "server/node/cluster/cluster.h"
+#include "server/node/cluster/forwarding.h"
 #include "server/node/keyspace_events.h"
 #include "server/node/persistence.h"
 
@@ -28,11 +30,20 @@ constexpr size_t kReclaimedPerTurn = 2000;
 // Who has not given the password yet gets short answers, and must read them.
 constexpr uint64_t kMaxUnauthenticatedOutputBytes = 64 << 10;
 
-constexpr std::string_view kWriteUndone =
+constexpr OutputQueue::Errors kDiskFullErrors = {
     "-MISCONF Errors writing to the WAL: No space left on device. The command was not "
-    "executed.\r\n";
-constexpr std::string_view kReadUndone =
-    "-TRYAGAIN What was read has been undone: the disk is full. Ask again.\r\n";
+    "executed.\r\n",
+    "-TRYAGAIN What was read has been undone: the disk is full. Ask again.\r\n"};
+// Another leader's records took the place of what was waited for: nothing of it has happened.
+constexpr OutputQueue::Errors kReplacedErrors = {
+    "-TRYAGAIN The leader changed and the command was not executed. Ask again.\r\n",
+    "-TRYAGAIN What was read has been undone: the leader changed. Ask again.\r\n"};
+constexpr OutputQueue::Errors kLeadershipLostErrors = {
+    "", "-TRYAGAIN This node leads no more and cannot confirm what was read. Ask again.\r\n"};
+constexpr OutputQueue::Errors kTimeoutErrors = {
+    "-TIMEOUT The write quorum did not confirm in time: outcome unknown. The write is in the log "
+    "and may still take effect.\r\n",
+    "-TRYAGAIN What was read was not confirmed in time. Ask again.\r\n"};
 
 std::string random_hex(Host& host, size_t digits) {
   std::string text;
@@ -51,9 +62,15 @@ Node::Node(OptionTable& options, Host& host)
     : options_(options),
       host_(host),
       keyspace_(std::make_unique<storage::Keyspace>(0)),
-      log_(host, {[this](Position commit) { on_committed(commit); },
-                  [this](Lsn kept, const absl::Status& reason) { on_undone(kept, reason); },
-                  [this](const absl::Status& reason) { on_fatal(reason); }}),
+      log_(host,
+           {[this](Position durable, const storage::HardState& saved) {
+              cluster_->log_persisted(durable, saved);
+            },
+            [this](Position kept, const absl::Status& reason) { on_tail_lost(kept, reason); },
+            [this](Lsn lsn, storage::Digest digest) { cluster_->digest_reached(lsn, digest); },
+            [this](const absl::Status& reason) { on_fatal(reason); }}),
+      cluster_(std::make_unique<Cluster>(*this)),
+      forwarding_(std::make_unique<Forwarding>(*this)),
       persistence_(std::make_unique<Persistence>(*this)),
       pubsub_(*this),
       slow_log_(options.values()),
@@ -73,7 +90,13 @@ void Node::reset_keyspace(uint64_t hash_seed) {
   keyspace_ = std::make_unique<storage::Keyspace>(hash_seed);
 }
 
-bool Node::loaded() const { return log_.started(); }
+void Node::replace_keyspace(std::unique_ptr<storage::Keyspace> keyspace) {
+  std::swap(keyspace_, keyspace);
+  persistence_->let_go(std::move(keyspace));
+  transactions_.touch_all();
+}
+
+bool Node::loaded() const { return cluster_->started(); }
 
 Session& Node::connect() {
   const uint64_t id = next_session_id_++;
@@ -85,6 +108,8 @@ Session& Node::connect() {
 }
 
 void Node::disconnect(Session& session) {
+  cluster_->session_closed(session);
+  forwarding_->session_closed(session);
   transactions_.discard(session);
   pubsub_.forget(session);
   monitors_.remove(session);
@@ -115,8 +140,8 @@ void Node::options_changed() {
 const Entry* Node::lookup_in(int database, std::string_view key, Lookup mode) {
   const Entry* entry = keyspace_->find(database, key);
   if (entry != nullptr && expired(*entry)) {
-    // A full disk takes no record: then the key only looks deleted.
-    if (!log_.disk_full()) expire_now(database, *entry);
+    // A follower, or a full disk, makes no record: then the key only looks deleted.
+    if (log_.leading() && !log_.disk_full()) expire_now(database, *entry);
     entry = nullptr;
   }
   if (entry == nullptr) {
@@ -128,7 +153,7 @@ const Entry* Node::lookup_in(int database, std::string_view key, Lookup mode) {
     return nullptr;
   }
   dependency_ = std::max(dependency_, log_.newest_swap());
-  if (entry->stamp().hlc > log_.commit_hlc()) {
+  if (log_.leading() && entry->stamp().hlc > log_.commit_hlc()) {
     dependency_ = std::max(dependency_, log_.lsn_of(entry->stamp().hlc));
   }
   if (mode == Lookup::kRead) ++statistics_.keyspace_hits;
@@ -151,7 +176,7 @@ void Node::expire_now(int database, const Entry& entry) {
 }
 
 bool Node::expire_some() {
-  if (!log_.started() || log_.disk_full() || shutting_down_ ||
+  if (!log_.leading() || log_.disk_full() || shutting_down_ ||
       log_.uncommitted_bytes() > options_.values().max_uncommitted_bytes ||
       client_pause_.mode(clock_us_) != ClientPause::Mode::kNone) {
     return false;
@@ -225,7 +250,11 @@ void Node::check_blocked() {
 void Node::make_ready(Session& session) {
   if (session.ready) return;
   session.ready = true;
-  host_.session_ready(session);
+  if (session.remote != nullptr) {
+    forwarding_->ready(session);
+  } else {
+    host_.session_ready(session);
+  }
 }
 
 void Node::wake_postponed() {
@@ -251,31 +280,77 @@ void Node::enforce_output_limit(Session& session) {
   make_ready(session);
 }
 
-void Node::on_committed(Position commit) {
-  for (Session* session : std::exchange(gated_, {})) {
-    const bool opened = session->output.open(commit.lsn);
-    session->gated_listed = session->output.gated();
-    if (session->gated_listed) gated_.push_back(session);
-    if (opened) make_ready(*session);
+void Node::open_gates() {
+  if (!gated_.empty()) {
+    const GateView view = cluster_->gate_view();
+    for (Session* session : std::exchange(gated_, {})) {
+      const bool opened = session->output.open(view);
+      session->gated_listed = session->output.gated();
+      if (session->gated_listed) gated_.push_back(session);
+      if (opened) make_ready(*session);
+    }
   }
   if (!blocked_.empty()) check_blocked();
   if (!postponed_.empty()) wake_postponed();
 }
 
-void Node::on_undone(Lsn kept, const absl::Status& reason) {
-  host_.log(LogLevel::kError,
-            base::concat("disk full: records above lsn ", kept.value(),
-                         " were undone and are refused until there is room: ", reason.message()));
-  last_probe_us_ = clock_us_;
+void Node::drop_gates_above(Lsn kept, bool disk_full) {
   for (const auto& [id, session] : sessions_) {
     if (session->last_write.lsn > kept) session->last_write = log_.last();
+    session->seen = std::min(session->seen, kept);
   }
-  for (Session* session : std::exchange(gated_, {})) {
-    session->output.undo_above(kept, kWriteUndone, kReadUndone);
-    session->gated_listed = session->output.gated();
-    if (session->gated_listed) gated_.push_back(session);
-    make_ready(*session);
+  const OutputQueue::Errors& errors = disk_full ? kDiskFullErrors : kReplacedErrors;
+  for (Session* session : gated_) session->output.drop_above(kept, errors);
+  open_gates();
+}
+
+void Node::leadership_lost() {
+  const int64_t reads_until_us = cluster_->replica().reads_until_us();
+  for (Session* session : gated_) session->output.drop_reads(reads_until_us, kLeadershipLostErrors);
+  transactions_.touch_all();
+  open_gates();
+}
+
+void Node::fail_gates() {
+  for (Session* session : gated_) session->output.expire(INT64_MAX, kTimeoutErrors);
+  open_gates();
+}
+
+void Node::expire_gates() {
+  bool expired = false;
+  for (Session* session : gated_) {
+    if (session->output.deadline_us() > clock_us_) continue;
+    session->output.expire(clock_us_, kTimeoutErrors);
+    expired = true;
   }
+  if (expired) open_gates();
+}
+
+void Node::on_tail_lost(Position kept, const absl::Status& reason) {
+  host_.log(LogLevel::kError,
+            base::concat("disk full: records above lsn ", kept.lsn.value(),
+                         " were undone and are refused until there is room: ", reason.message()));
+  last_probe_us_ = clock_us_;
+  // What others have been sent may still be committed.
+  if (cluster_->voters() == 1) drop_gates_above(kept.lsn, /*disk_full=*/true);
+  cluster_->log_tail_lost(kept);
+}
+
+void Node::end_turn() {
+  forwarding_->end_turn();
+  cluster_->end_turn();
+}
+
+void Node::peer_connected(storage::NodeId peer) { cluster_->peer_connected(peer); }
+
+void Node::peer_received(storage::NodeId peer, std::string_view bytes) {
+  cluster_->peer_received(peer, bytes);
+}
+
+void Node::peer_sent(storage::NodeId peer) { cluster_->peer_sent(peer); }
+
+void Node::peer_closed(storage::NodeId peer, std::string_view reason) {
+  cluster_->peer_closed(peer, reason);
 }
 
 void Node::on_fatal(const absl::Status& reason) {
@@ -288,6 +363,8 @@ void Node::on_fatal(const absl::Status& reason) {
 bool Node::tick() {
   refresh_clock();
   if (clock_us_ - last_sample_us_ >= kSampleIntervalUs) sample_rates();
+  cluster_->tick();
+  forwarding_->tick();
   bool more = persistence_->step();
   more |= expire_some();
   more |= keyspace_->reclaim(kReclaimedPerTurn);
@@ -297,9 +374,10 @@ bool Node::tick() {
     last_probe_us_ = clock_us_;
     log_.probe();
   }
+  if (!gated_.empty()) expire_gates();
   if (shutting_down_) advance_shut_down();
-  log_.start_write();
-  return more;
+  end_turn();
+  return more || log_.applied().lsn < std::min(log_.commit(), log_.last()).lsn;
 }
 
 void Node::sample_rates() {
@@ -313,6 +391,7 @@ void Node::sample_rates() {
 void Node::shut_down(bool snapshot, bool force) {
   if (shutting_down_) return;
   shutting_down_ = true;
+  shut_down_us_ = clock_us_;
   shut_down_force_ = force;
   shut_down_snapshot_ = snapshot;
   if (snapshot && !persistence_->snapshot_in_progress()) {
@@ -326,6 +405,20 @@ void Node::shut_down(bool snapshot, bool force) {
   }
   host_.log(LogLevel::kInfo, "stopping: no more writes, syncing what is queued");
   advance_shut_down();
+}
+
+// Everything queued is on disk, and leadership is another node's as far as that can be.
+bool Node::handed_over() {
+  if (cluster_->voters() == 1) return log_.idle();
+  constexpr int64_t kHandOverUs = 2'000'000;
+  const bool patient = clock_us_ - shut_down_us_ < kHandOverUs;
+  if (cluster_->leads() && patient) {
+    if (!cluster_->replica().transferring()) cluster_->transfer(storage::NodeId{0});
+    return false;
+  }
+  // Replies that wait for followers are given the time to hear of them.
+  if (!gated_.empty() && patient) return false;
+  return log_.quiet() && !log_.wal().truncation_pending();
 }
 
 bool Node::abort_shut_down() {
@@ -342,7 +435,7 @@ void Node::advance_shut_down() {
     shutting_down_ = false;
     return;
   }
-  if (!log_.started()) {  // still loading: nothing of this run is on disk
+  if (!cluster_->started()) {  // still loading: nothing of this run is on disk
     closing_log_ = true;
     host_.stopped(0);
     return;
@@ -354,7 +447,7 @@ void Node::advance_shut_down() {
     host_.stopped(0);
     return;
   }
-  if (!log_.idle()) return;  // on to the next tick
+  if (!handed_over()) return;  // on to the next tick
   closing_log_ = true;
   log_.close_cleanly([this](const absl::Status& status) {
     if (!status.ok()) host_.log(LogLevel::kError, base::view(status.message()));

@@ -3,8 +3,10 @@
 // Everything belongs to the loop.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +32,8 @@
 
 namespace kvorum::server {
 
+class Cluster;
+class Forwarding;
 class Persistence;
 
 enum class Execution : uint8_t {
@@ -63,11 +67,17 @@ class Node {
   // The client broke the protocol ("Protocol error: …"): answers and closes.
   void protocol_error(Session& session, std::string_view message);
 
+  // --- Peers: what the host reports of the connections it dialled (Host::dial).
+  void peer_connected(storage::NodeId peer);
+  void peer_received(storage::NodeId peer, std::string_view bytes);
+  void peer_sent(storage::NodeId peer);  // some of what was unsent has gone
+  void peer_closed(storage::NodeId peer, std::string_view reason);
+
   // --- Time.
   // Reads the clocks: once when a batch of input has arrived, before it is executed.
   void refresh_clock();
-  // Once per turn of the loop, after all input: starts writing everything queued (group commit).
-  void end_turn() { log_.start_write(); }
+  // Once per turn of the loop, after all input: ships and writes everything queued (group commit).
+  void end_turn();
   // At least every 100 ms, and at once again while it returns true (loading, a snapshot's next
   // slice, reclaiming memory, many keys expiring).
   bool tick();
@@ -96,8 +106,15 @@ class Node {
     return lookup_in(context.session.database, key, mode);
   }
   const storage::Entry* lookup_in(int database, std::string_view key, Lookup mode);
+  // A leader judges by the clock (or the log's, if that is ahead), a follower by the stamp of the
+  // last record it has applied: so it shows what the leader has shown (docs/consistency.md).
   bool expired(const storage::Entry& entry) const {
-    return entry.expiry_ms() != 0 && entry.expiry_ms() <= now_ms();
+    return entry.expiry_ms() != 0 && entry.expiry_ms() <= expiry_clock_ms();
+  }
+  int64_t expiry_clock_ms() const {
+    const auto applied_ms =
+        static_cast<int64_t>(storage::HybridLogicalClock::wall_ms(log_.applied_hlc()));
+    return log_.leading() ? std::max(now_ms(), applied_ms) : applied_ms;
   }
 
   // Applies the effect now and adds it to the record of the command or transaction being executed.
@@ -134,6 +151,25 @@ class Node {
   Statistics& statistics() { return statistics_; }
   Transactions& transactions() { return transactions_; }
   RecordLog& log() { return log_; }
+  Cluster& cluster() { return *cluster_; }
+  Forwarding& forwarding() { return *forwarding_; }
+  // Another keyspace takes the place of this one, whole (a snapshot was installed).
+  void replace_keyspace(std::unique_ptr<storage::Keyspace> keyspace);
+  // Commit, durable positions or the lease have moved: lets out what may leave.
+  void open_gates();
+  // Everything after `kept` is certainly gone from the log: its replies become errors.
+  void drop_gates_above(storage::Lsn kept, bool disk_full);
+  // The session was told to come again: now it may.
+  void wake(Session& session);
+  // Sessions that were told to come again may look whether they can go on.
+  void wake_sessions() {
+    if (!postponed_.empty()) wake_postponed();
+  }
+  // A snapshot took the place of the log: nobody here knows what became of what is waited for.
+  void fail_gates();
+  // This node leads no more: reads that wait for its leadership are refused, what WATCH saw is
+  // void.
+  void leadership_lost();
   bool executing_transaction() const { return in_exec_; }
   void set_executing_transaction(bool executing) { in_exec_ = executing; }
   size_t blocked_sessions() const { return blocked_.size(); }
@@ -157,19 +193,33 @@ class Node {
   // The row of the command, or null; `error` says what is wrong with it or its number of arguments.
   const Command* resolve(const Session& session, resp::Arguments arguments,
                          std::string& error) const;
-  bool refused(Session& session, const Command& command);
-  bool must_come_again(Session& session, const Command& command);
+  // Stays empty if the command may run, as far as this node can tell.
+  void find_refusal(const Session& session, const Command& command, resp::Arguments arguments,
+                    std::string& error) const;
+  size_t voters_needed(const Session& session) const;
+  bool lacks_voters(const Session& session) const;
+  bool must_come_again(const Session& session, const Command& command);
+  Execution come_again(Session& session);
+  // On a node that does not lead, or for a session with commands at a leader: what becomes of the
+  // command; nullopt: it runs here.
+  std::optional<Execution> send_elsewhere(Session& session, const Command& command,
+                                          resp::Arguments arguments);
   void refuse(Session& session, const Command* command, std::string_view error);
   void queue_in_transaction(Session& session, const Command& command, resp::Arguments arguments);
+  // CLIENT REPLY: whether the reply of the command that comes next is dropped.
+  bool take_silence(Session& session);
   void apply_reply_mode(Session& session);
-  void finish_command(Session& session);
+  void finish_command(Session& session, bool writing, int64_t begin_us);
+  std::optional<Gate> read_gate(int64_t begin_us);
+  void seal_gated(Session& session, const std::optional<Gate>& gate, OutputKind kind);
   void publish_events(storage::Position gate);
   void flush_deferred_pushes(Session& session);
 
   // node.cc
-  void on_committed(storage::Position commit);
-  void on_undone(storage::Lsn kept, const absl::Status& reason);
+  void on_tail_lost(storage::Position kept, const absl::Status& reason);
   void on_fatal(const absl::Status& reason);
+  void expire_gates();
+  bool handed_over();
   bool expire_some();
   void expire_now(int database, const storage::Entry& entry);
   void check_blocked();
@@ -182,6 +232,8 @@ class Node {
   Host& host_;
   std::unique_ptr<storage::Keyspace> keyspace_;
   RecordLog log_;
+  std::unique_ptr<Cluster> cluster_;
+  std::unique_ptr<Forwarding> forwarding_;
   std::unique_ptr<Persistence> persistence_;
   Statistics statistics_;
   Transactions transactions_;
@@ -198,6 +250,7 @@ class Node {
   std::vector<Session*> postponed_;
   Session* current_ = nullptr;  // whose command is running
   storage::Lsn dependency_{0};  // newest uncommitted record the running command has seen
+  bool reads_ = false;          // the running command's reply speaks of the keyspace
   bool in_exec_ = false;
   std::vector<Event> events_;
   std::vector<std::pair<std::string, storage::Position>> deferred_pushes_;  // to current_
@@ -207,7 +260,7 @@ class Node {
   int64_t clock_us_ = 0;        // monotonic, read when input arrived or a command ended
   int64_t wall_offset_us_ = 0;  // wall - monotonic, at the last refresh
   int64_t command_wall_us_ = 0;
-  int64_t last_sample_us_ = 0, last_probe_us_ = 0;
+  int64_t last_sample_us_ = 0, last_probe_us_ = 0, shut_down_us_ = 0;
   uint32_t notify_flags_ = 0;
   bool shutting_down_ = false;
   bool shut_down_snapshot_ = false, shut_down_force_ = false, closing_log_ = false;

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "replication/membership.h"
 #include "server/node/keyspace_events.h"
 
 namespace kvorum::server {
@@ -68,6 +69,42 @@ std::vector<Row> node_rows() {
       {{"node", "tcp-backlog", "", kInteger, false, false, 1, 65535, "",
         "Connections the system queues before they are accepted."},
        &Options::tcp_backlog},
+  };
+}
+
+std::vector<Row> cluster_rows() {
+  using enum OptionType;
+  return {
+      {{"cluster", "cluster-id", "", kString, false, false, 0, 0, "",
+        "Name of the cluster; nodes with another one are refused. Needed with more than one peer.",
+        "id"},
+       &Options::cluster_id},
+      {{"cluster", "cluster-secret", "", kString, false, true, 0, 0, "",
+        "What nodes prove to each other before anything else; the same on every node.", "secret"},
+       &Options::cluster_secret},
+      {{"cluster", "peers", "", kStringList, false, false, 0, 0, "",
+        "All nodes of the cluster, this one included, as id=host:port; empty: this node alone."},
+       &Options::peers},
+      {{"cluster", "write-quorum", "", kQuorum, false, false, 0, 0, "",
+        "Nodes that must have a write on disk before it is answered, the leader counted."},
+       &Options::write_quorum},
+      {{"cluster", "write-timeout-ms", "", kInteger, true, false, 1, 3'600'000, "",
+        "Milliseconds to wait for the write quorum before a write is answered -TIMEOUT."},
+       &Options::write_timeout_ms},
+      {{"cluster", "heartbeat-ms", "", kInteger, false, false, 1, 60'000, "",
+        "Milliseconds between a leader's heartbeats; less than a third of election-timeout-ms."},
+       &Options::heartbeat_ms},
+      {{"cluster", "election-timeout-ms", "", kInteger, false, false, 10, 600'000, "",
+        "Milliseconds without a leader after which a follower may campaign; each waits between "
+        "this and twice as long."},
+       &Options::election_timeout_ms},
+      {{"cluster", "max-clock-drift-ms", "", kInteger, false, false, 1, 3'600'000, "",
+        "A node whose clock differs by more than this from a majority's does not lead."},
+       &Options::max_clock_drift_ms},
+      {{"cluster", "follower-writes", "", kChoice, true, false, 0, 0, "forward|readonly|redirect",
+        "What a follower does with a write: forward it to the leader, refuse it with -READONLY, or "
+        "name the leader with -REDIRECT to clients that know it."},
+       &Options::follower_writes},
   };
 }
 
@@ -167,8 +204,8 @@ std::vector<Row> observe_rows() {
 const std::vector<Row>& rows() {
   static const auto* const kRows = [] {
     auto* all = new std::vector<Row>();
-    std::array sections = {node_rows(),   wal_rows(), snapshot_rows(),
-                           limits_rows(), log_rows(), observe_rows()};
+    std::array sections = {node_rows(),   cluster_rows(), wal_rows(),    snapshot_rows(),
+                           limits_rows(), log_rows(),     observe_rows()};
     for (std::vector<Row>& section : sections) {
       for (Row& row : section) all->push_back(std::move(row));
     }
@@ -302,6 +339,9 @@ struct Setter {
       values.*field = format_keyspace_events(*flags);
       return absl::OkStatus();
     }
+    if (option.type == OptionType::kQuorum && !replication::WriteQuorum::parse(text)) {
+      return absl::InvalidArgumentError("argument must be majority, all or a number of nodes");
+    }
     values.*field = std::string(text);
     return absl::OkStatus();
   }
@@ -378,12 +418,21 @@ const Option* OptionTable::find(std::string_view name) {
   return nullptr;
 }
 
+const Option* OptionTable::find_key(std::string_view section, std::string_view key) {
+  for (const Option& option : options()) {
+    if (option.section == section && option.key() == key) return &option;
+  }
+  return nullptr;
+}
+
 std::string_view OptionTable::nearest(std::string_view name) {
   const auto all = options();
-  return std::min_element(all.begin(), all.end(),
-                          [&](const Option& a, const Option& b) {
-                            return edit_distance(a.name, name) < edit_distance(b.name, name);
-                          })
+  const auto distance = [name](const Option& option) {
+    return std::min(edit_distance(option.name, name), edit_distance(option.key(), name));
+  };
+  return std::min_element(
+             all.begin(), all.end(),
+             [&](const Option& a, const Option& b) { return distance(a) < distance(b); })
       ->name;
 }
 
@@ -401,6 +450,16 @@ absl::Status OptionTable::set(const Option& option, std::string_view text) {
 
 bool OptionTable::is_default(const Option& option) const {
   return get(option) == default_value(option);
+}
+
+void OptionTable::set_origin(const Option& option, std::vector<std::string> origin) {
+  origins_[option.name] = std::move(origin);
+}
+
+std::string OptionTable::origin(const Option& option, size_t element) const {
+  const auto found = origins_.find(option.name);
+  if (found == origins_.end() || found->second.empty()) return "the default";
+  return found->second[std::min(element, found->second.size() - 1)];
 }
 
 }  // namespace kvorum::server

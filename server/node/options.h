@@ -1,9 +1,12 @@
 // Every option of the server in one table: TOML key, flag, CONFIG name, type, limits, default and
 // the sentence that documents it. The file reader, the command line, CONFIG and
-// docs/configuration.md all read this table. Belongs to the loop once the server runs.
+// docs/configuration.md all read this table; what several options must agree on is in
+// cluster_options.h. Belongs to the loop once the server runs.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -14,7 +17,7 @@
 
 namespace kvorum::server {
 
-// The values in force. Names as in the file, `[section] key-name` → key_name.
+// The values in force, by the names of the options: `write-timeout-ms` → write_timeout_ms.
 struct Options {
   // [node]
   int64_t id = 1;
@@ -30,6 +33,16 @@ struct Options {
   int64_t timeout_s = 0;
   int64_t tcp_keepalive_s = 300;
   int64_t tcp_backlog = 511;
+  // [cluster]
+  std::string cluster_id;
+  std::string cluster_secret;
+  std::vector<std::string> peers;         // "1=127.0.0.1:7000"; see parse_peers()
+  std::string write_quorum = "majority";  // seeds the first start, as do peers and timing
+  int64_t write_timeout_ms = 5000;
+  int64_t heartbeat_ms = 50;
+  int64_t election_timeout_ms = 300;
+  int64_t max_clock_drift_ms = 500;
+  std::string follower_writes = "forward";  // forward, readonly, redirect
   // [wal]
   storage::FsyncPolicy fsync = storage::FsyncPolicy::kAlways;
   uint64_t segment_size = 64 << 20;
@@ -66,27 +79,32 @@ enum class OptionType : uint8_t {
   kString,
   kStringList,
   kChoice,
-  kEvents
+  kEvents,
+  kQuorum
 };
 
 struct Option {
   std::string_view section;     // "wal"
-  std::string_view name;        // "segment-size": TOML key, --flag and CONFIG name
+  std::string_view name;        // "segment-size": --flag and CONFIG name, unique
   std::string_view redis_name;  // further CONFIG name where Redis has one: "appendfsync"; or empty
   OptionType type;
-  bool changeable;                 // by CONFIG SET while running
-  bool secret;                     // never logged
-  int64_t minimum, maximum;        // for numbers
-  std::string_view choices;        // "always|everysec|never"
-  std::string_view documentation;  // one sentence
+  bool changeable;                  // by CONFIG SET while running
+  bool secret;                      // never logged
+  int64_t minimum, maximum;         // for numbers
+  std::string_view choices;         // "always|everysec|never"
+  std::string_view documentation;   // one sentence
+  std::string_view short_key = {};  // TOML key where it is not the name: [cluster] "id"
+
+  std::string_view key() const { return short_key.empty() ? name : short_key; }
 };
 
 class OptionTable {
  public:
   const Options& values() const { return values_; }
   static std::span<const Option> options();
-  static const Option* find(std::string_view name);        // by name or redis_name, any case
-  static std::string_view nearest(std::string_view name);  // by edit distance, over names
+  static const Option* find(std::string_view name);  // by name or redis_name, any case
+  static const Option* find_key(std::string_view section, std::string_view key);  // of the file
+  static std::string_view nearest(std::string_view name);  // by edit distance, over names and keys
 
   // As text, in the form `set` takes. Bytes are plain numbers.
   std::string get(const Option& option) const;
@@ -96,8 +114,15 @@ class OptionTable {
 
   bool is_default(const Option& option) const;
 
+  // Where the value comes from, for messages: "node.toml:7", "--peers". One for each element of a
+  // list that is written over several lines; the last holds for further elements.
+  void set_origin(const Option& option, std::vector<std::string> origin);
+  // "the default" where nothing set it.
+  std::string origin(const Option& option, size_t element = 0) const;
+
  private:
   Options values_;
+  std::map<std::string_view, std::vector<std::string>> origins_;  // by name
 };
 
 }  // namespace kvorum::server

@@ -13,27 +13,37 @@ constexpr size_t kKeptBytes = 64 * 1024;
 constexpr size_t kCompactBytes = 64 * 1024;
 }  // namespace
 
-void OutputQueue::seal(const Gate& gate, OutputKind kind) {
+bool GateView::opens(const Gate& gate) const {
+  if (gate.read_us > reads_until_us) return false;
+  const bool committed = gate.lsn <= commit;
+  if (gate.voters == 0) return committed;
+  // What is committed is on the disks of a majority: also known to who leads no more.
+  if (gate.voters <= majority && committed) return true;
+  if (gate.voters >= majority && !committed) return false;
+  return gate.voters <= durable_on.size() && gate.lsn <= durable_on[gate.voters - 1];
+}
+
+void OutputQueue::seal(const std::optional<Gate>& gate, OutputKind kind) {
   if (sealed_ == buffer_.size()) return;
   sealed_ = buffer_.size();
-  if (marks_.empty() && gate.position.lsn == storage::Lsn{0}) {
+  if (marks_.empty() && !gate.has_value()) {
     open_ = sealed_;
   } else {
     marks_.push_back({gate, sealed_, kind});
   }
 }
 
-bool OutputQueue::open(storage::Lsn commit) {
+bool OutputQueue::open(const GateView& view) {
   const size_t before = open_;
-  while (!marks_.empty() && marks_.front().gate.position.lsn <= commit) {
+  while (!marks_.empty() && (!marks_.front().gate || view.opens(*marks_.front().gate))) {
     open_ = marks_.front().end;
     marks_.pop_front();
   }
   return open_ > before;
 }
 
-bool OutputQueue::undo_above(storage::Lsn kept, std::string_view write_error,
-                             std::string_view read_error) {
+template <class Predicate>
+void OutputQueue::replace_if(const Errors& errors, const Predicate& hopeless) {
   CHECK(sealed_ == buffer_.size());
   std::string rebuilt = buffer_.substr(0, open_);
   size_t begin = open_;
@@ -41,20 +51,33 @@ bool OutputQueue::undo_above(storage::Lsn kept, std::string_view write_error,
   for (Mark& mark : marks) {
     const std::string_view bytes = std::string_view(buffer_).substr(begin, mark.end - begin);
     begin = mark.end;
-    if (mark.gate.position.lsn <= kept) {
+    if (!mark.gate || !hopeless(*mark.gate, mark.kind)) {
       rebuilt.append(bytes);
     } else {
       if (mark.kind != OutputKind::kPush) {
-        rebuilt.append(mark.kind == OutputKind::kWrite ? write_error : read_error);
+        rebuilt.append(mark.kind == OutputKind::kWrite ? errors.write : errors.read);
       }
-      mark.gate = Gate{};
+      mark.gate.reset();
     }
     mark.end = rebuilt.size();
     marks_.push_back(mark);
   }
   buffer_ = std::move(rebuilt);
   sealed_ = buffer_.size();
-  return open(kept);
+}
+
+void OutputQueue::drop_above(storage::Lsn kept, const Errors& errors) {
+  replace_if(errors, [&](const Gate& gate, OutputKind) { return gate.lsn > kept; });
+}
+
+void OutputQueue::drop_reads(int64_t reads_until_us, const Errors& errors) {
+  replace_if(errors, [&](const Gate& gate, OutputKind kind) {
+    return kind == OutputKind::kRead && gate.read_us > reads_until_us;
+  });
+}
+
+void OutputQueue::expire(int64_t now_us, const Errors& errors) {
+  replace_if(errors, [&](const Gate& gate, OutputKind) { return gate.deadline_us <= now_us; });
 }
 
 void OutputQueue::sent(size_t bytes) {

@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "base/text.h"
+#include "server/node/cluster/birth_file.h"
+#include "server/node/cluster/cluster.h"
+#include "server/node/cluster_options.h"
 #include "server/node/node.h"
 #include "storage/wal.h"
 
@@ -15,12 +19,21 @@ namespace {
 constexpr int64_t kCheckIntervalUs = 1'000'000;
 constexpr int64_t kRetryIntervalUs = 30'000'000;
 
-// A fresh identity, for a directory that has none yet.
+std::array<uint8_t, 16> random_id(Host& host) {
+  std::array<uint8_t, 16> id;
+  for (uint8_t& byte : id) byte = static_cast<uint8_t>(host.random() >> 32);
+  return id;
+}
+
+bool has_peers(const Options& options) { return options.peers.size() > 1; }
+
+// A fresh identity, for a directory that has none yet. A cluster of several is born when all of
+// them are there (birth.h); a lone node is born at once.
 storage::Identity newborn(const Options& options, Host& host) {
   storage::Identity identity;
   identity.node = storage::NodeId{static_cast<uint16_t>(options.id)};
-  for (uint8_t& byte : identity.incarnation) byte = static_cast<uint8_t>(host.random() >> 32);
-  for (uint8_t& byte : identity.instance) byte = static_cast<uint8_t>(host.random() >> 32);
+  if (!has_peers(options)) identity.incarnation = random_id(host);
+  identity.instance = random_id(host);
   identity.hash_seed = host.random();
   identity.partition_count = storage::kPartitionCount;
   return identity;
@@ -54,6 +67,29 @@ storage::WalOptions wal_options(const Options& options, Host& host) {
   return result;
 }
 
+// What the options say: the seed of a new cluster.
+replication::Membership configured_membership(const Options& options) {
+  replication::Membership membership;
+  const auto peers = parse_peers(options.peers);
+  CHECK(peers.ok());  // checked at start
+  for (const PeerAddress& peer : *peers) {
+    membership.members.push_back({peer.id, peer.address, {}, true});
+  }
+  membership.write_quorum = *replication::WriteQuorum::parse(options.write_quorum);
+  membership.heartbeat_ms = static_cast<uint32_t>(options.heartbeat_ms);
+  membership.election_timeout_ms = static_cast<uint32_t>(options.election_timeout_ms);
+  membership.max_clock_drift_ms = static_cast<uint32_t>(options.max_clock_drift_ms);
+  return membership;
+}
+
+// In force where the log names none: a lone node's.
+replication::Membership lone_membership(const Options& options, const storage::Identity& identity) {
+  replication::Membership membership = configured_membership(options);
+  membership.members = {{identity.node, {}, identity.instance, true}};
+  membership.write_quorum = replication::WriteQuorum();
+  return membership;
+}
+
 std::string_view fsync_name(storage::FsyncPolicy policy) {
   switch (policy) {
     case storage::FsyncPolicy::kAlways:
@@ -81,18 +117,65 @@ absl::Status Persistence::open() {
       node_.host().file_system(), options.data_dir, newborn(options, node_.host()));
   if (!directory.ok()) return directory.status();
   directory_ = *std::move(directory);
-  node_.reset_keyspace(directory_.identity.hash_seed);
-  node_.set_replication_id(replication_id(directory_.identity.incarnation));
-  loader_ = std::make_unique<Loader>(
-      node_.host(), node_.keyspace(), directory_.identity, directory_.path,
-      [this](const absl::Status& status, const Loader::Result& result) { loaded(status, result); });
-  loader_->start();
+  if (storage::is_member(directory_.identity)) {
+    absl::StatusOr<peer::Birth> birth = load_birth(node_.host().file_system(), directory_.path);
+    if (!birth.ok() && !absl::IsNotFound(birth.status())) return birth.status();
+    if (birth.ok()) birth_ = *std::move(birth);
+    load();
+    return absl::OkStatus();
+  }
+  node_.host().log(LogLevel::kInfo, "not a member of a cluster yet: waiting for its other nodes");
+  node_.cluster().form(directory_.identity, configured_membership(options),
+                       [this](const peer::Birth& birth, bool learner) { born(birth, learner); });
   return absl::OkStatus();
 }
 
-void Persistence::loaded(const absl::Status& status, const Loader::Result& result) {
+// The order of the steps is birth.h's: whatever a crash leaves can be gone on from.
+void Persistence::born(const peer::Birth& birth, bool learner) {
+  storage::FileSystem& files = node_.host().file_system();
+  absl::Status status = save_birth(files, directory_.path, birth);
+  if (status.ok()) {
+    status = storage::join_cluster(files, directory_, birth.incarnation, birth.hash_seed);
+  }
+  if (!status.ok()) {
+    node_.host().log(LogLevel::kError,
+                     base::concat("cannot become a member of the cluster: ", status.message()));
+    node_.host().stopped(1);
+    return;
+  }
+  node_.host().log(LogLevel::kInfo, learner ? "joining a cluster that was born without this node's "
+                                              "data directory: learning until it is caught up"
+                                            : "the cluster is born");
+  birth_ = birth;
+  node_.cluster().birth_durable();
+  load();
+}
+
+void Persistence::load() {
+  node_.reset_keyspace(directory_.identity.hash_seed);
+  node_.set_replication_id(replication_id(directory_.identity.incarnation));
+  Loader::Settings settings;
+  settings.identity = directory_.identity;
+  settings.directory = directory_.path;
+  settings.member = member();
+  settings.reset = [this]() -> storage::Keyspace& {
+    node_.reset_keyspace(directory_.identity.hash_seed);
+    return node_.keyspace();
+  };
+  loader_ = std::make_unique<Loader>(node_.host(), node_.keyspace(), std::move(settings),
+                                     [this](const absl::Status& status, Loader::Result result) {
+                                       loaded(status, std::move(result));
+                                     });
+  loader_->start();
+}
+
+bool Persistence::member() const {
+  return birth_.has_value() || has_peers(node_.options().values());
+}
+
+void Persistence::loaded(const absl::Status& status, Loader::Result result) {
   absl::Status outcome = status;
-  if (outcome.ok()) outcome = start_log(result);
+  if (outcome.ok()) outcome = start_log(std::move(result));
   if (!outcome.ok()) {
     node_.host().log(LogLevel::kError, base::concat("cannot load the data directory ",
                                                     directory_.path, ": ", outcome.message()));
@@ -100,41 +183,145 @@ void Persistence::loaded(const absl::Status& status, const Loader::Result& resul
   }
 }
 
-absl::Status Persistence::start_log(const Loader::Result& result) {
-  absl::StatusOr<std::unique_ptr<storage::Wal>> wal = storage::Wal::start(
-      node_.host().file_system(), wal_options(node_.options().values(), node_.host()),
-      directory_.identity, result.log);
-  if (!wal.ok()) return wal.status();
-  LogStart start;
-  start.incarnation = directory_.identity.incarnation;
-  start.origin = directory_.identity.node;
-  start.term = result.log.hard_state.term.next();
-  start.last = result.log.last;
-  start.last_hlc = result.log.last_hlc;
-  node_.refresh_clock();
-  node_.log().start(node_.keyspace(), *std::move(wal), start,
-                    static_cast<uint64_t>(node_.now_ms()));
-  if (!directory_.born && result.log.segments.empty() && result.snapshots.empty()) {
+// What has to be settled before the log is written on.
+absl::Status Persistence::prepare_log(Loader::Result& result) {
+  storage::FileSystem& files = node_.host().file_system();
+  const bool empty = result.log.segments.empty() && result.snapshots.empty();
+  newborn_ = empty && !directory_.identity.has_log;
+  if (empty && directory_.identity.has_log) {
     node_.host().log(
         LogLevel::kWarning,
         base::concat(directory_.path,
                      " was used before and holds no log and no snapshot: if files were "
                      "removed, what they held is gone"));
+    if (member()) {
+      absl::Status status = storage::renew_instance(files, directory_, random_id(node_.host()));
+      if (!status.ok()) return status;
+    }
   }
+  if (result.log.damaged) {
+    node_.host().log(LogLevel::kError,
+                     base::concat("ALARM: ", result.log.damage,
+                                  "; the log ends before it, the rest comes from the other nodes"));
+  }
+  // Under everysec and never a power cut may have taken what was acknowledged.
+  const bool another_boot = result.log.kernel_boot != node_.host().kernel_boot();
+  if (member() && !newborn_ && !result.log.clean_stop && another_boot &&
+      node_.options().values().fsync != storage::FsyncPolicy::kAlways) {
+    result.log.claim_unknown = true;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Persistence::start_log(Loader::Result result) {
+  if (absl::Status status = prepare_log(result); !status.ok()) return status;
+  storage::FileSystem& files = node_.host().file_system();
+  absl::StatusOr<std::unique_ptr<storage::Wal>> wal = storage::Wal::start(
+      files, wal_options(node_.options().values(), node_.host()), directory_.identity, result.log);
+  if (!wal.ok()) return wal.status();
+  if (absl::Status status = storage::note_log(files, directory_); !status.ok()) return status;
+  LogStart start;
+  start.directory = directory_.path;
+  start.identity = directory_.identity;
+  start.hard_state = result.log.hard_state;
+  start.last = result.log.last;
+  start.last_hlc = result.log.last_hlc;
+  start.applied = result.applied;
+  start.applied_hlc = result.applied_hlc;
+  start.recent = std::move(result.recent);
+  node_.refresh_clock();
+  node_.log().start(node_.keyspace(), *std::move(wal), std::move(start));
   snapshots_ = result.snapshots;
   last_check_us_ = node_.monotonic_us();
   last_save_ms_ =
       snapshots_.empty() ? static_cast<uint64_t>(node_.now_ms()) : snapshots_.back().wall_ms;
-  node_.host().log(LogLevel::kInfo,
-                   base::concat("ready: ", loader_->progress().loaded_keys, " keys, lsn ",
-                                start.last.lsn.value(), ", term ", start.term.value()));
+  node_.host().log(LogLevel::kInfo, base::concat("loaded: ", loader_->progress().loaded_keys,
+                                                 " keys, lsn ", result.log.last.lsn.value(),
+                                                 ", term ", result.log.hard_state.term.value()));
+  start_cluster(result);
   return absl::OkStatus();
 }
 
+void Persistence::start_cluster(Loader::Result& result) {
+  ClusterStart start;
+  start.identity = directory_.identity;
+  start.hard_state = result.log.hard_state;
+  start.log = std::move(result.terms);
+  start.commit = node_.log().commit();
+  start.newborn = newborn_;
+  start.claim = result.log.claim;
+  start.claim_unknown = result.log.claim_unknown;
+  start.birth = birth_;
+  if (!result.memberships.empty()) {
+    start.membership_lsn = result.memberships.back().first;
+    start.membership = std::move(result.memberships.back().second);
+    result.memberships.pop_back();
+    if (!result.memberships.empty()) {
+      start.earlier_membership_lsn = result.memberships.back().first;
+      start.earlier_membership = std::move(result.memberships.back().second);
+    }
+  } else if (birth_.has_value()) {
+    begin_with_founding_record(start);
+  } else {
+    start.membership = lone_membership(node_.options().values(), directory_.identity);
+  }
+  warn_of_difference(start.membership);
+  node_.cluster().start(std::move(start));
+}
+
+// The log's membership is in force; the options only seed the first start.
+void Persistence::warn_of_difference(const replication::Membership& membership) const {
+  if (!has_peers(node_.options().values())) return;
+  replication::Membership configured = configured_membership(node_.options().values());
+  for (replication::Member& member : configured.members) {
+    const replication::Member* known = membership.find(member.id);
+    if (known != nullptr) member.instance = known->instance;
+    if (known != nullptr) member.voter = known->voter;
+  }
+  if (configured == membership) return;
+  node_.host().log(LogLevel::kWarning,
+                   "the options of [cluster] differ from the membership in the log, which is in "
+                   "force: peers, write-quorum and the times only count at the first start");
+}
+
+// The founding record is the first of every log of the cluster: committed by construction. One who
+// was not there at the birth waits for it like for any other.
+void Persistence::begin_with_founding_record(ClusterStart& start) {
+  std::string_view bytes = birth_->record;
+  storage::RecordView record;
+  CHECK(storage::decode_record(birth_->incarnation, bytes, record) == storage::RecordError::kNone);
+  CHECK(replication::decode_membership(record.payload, start.membership));
+  const replication::Member* self = start.membership.find(directory_.identity.node);
+  const bool founder = self != nullptr && self->instance == directory_.identity.instance;
+  const storage::Position position{record.header.term, record.header.lsn};
+  if (!founder || node_.log().last().lsn >= position.lsn) return;
+  node_.log().accept(std::span(&record, 1));
+  node_.log().commit_to(position);
+  start.log.append(position);
+  start.commit = position;
+  start.membership_lsn = position.lsn;
+  // Its term was entered by whoever has it.
+  start.hard_state.term = std::max(start.hard_state.term, position.term);
+  node_.log().save_hard_state(start.hard_state);
+}
+
+void Persistence::snapshot_installed(PublishedSnapshot snapshot) {
+  std::erase_if(snapshots_,
+                [&](const PublishedSnapshot& each) { return each.lsn >= snapshot.lsn; });
+  last_save_ms_ = snapshot.wall_ms;
+  snapshots_.push_back(std::move(snapshot));
+  retire();
+}
+
+void Persistence::let_go(std::unique_ptr<storage::Keyspace> keyspace) {
+  wanted_ = false;
+  taker_.abandon(std::move(keyspace));
+}
+
 bool Persistence::step() {
-  if (!node_.log().started()) return false;
+  if (!node_.loaded()) return false;
   if (taker_.in_progress()) return taker_.step();
-  if (wanted_) return start_snapshot().ok();
+  if (wanted_) return start_snapshot().ok() && !wanted_;
   if (node_.monotonic_us() - last_check_us_ < kCheckIntervalUs) return false;
   last_check_us_ = node_.monotonic_us();
   if (!node_.shutting_down() && snapshot_due() && start_snapshot().ok()) return true;
@@ -156,16 +343,19 @@ bool Persistence::snapshot_due() const {
 }
 
 absl::Status Persistence::start_snapshot() {
-  if (!node_.log().started()) return absl::UnavailableError("the data is being loaded");
+  if (!node_.loaded()) return absl::UnavailableError("the data is being loaded");
   if (taker_.in_progress()) return absl::UnavailableError("Background save already in progress");
-  // Inside a transaction the cut has to wait for the end of its record.
-  wanted_ = node_.log().record_open();
+  // Inside a transaction the cut has to wait for the end of its record. A snapshot holds the
+  // membership in force at its cut.
+  wanted_ = node_.log().record_open() ||
+            node_.cluster().replica().membership_lsn() > node_.log().applied().lsn;
   if (wanted_) return absl::OkStatus();
   storage::SnapshotInfo info;
   info.incarnation = directory_.identity.incarnation;
   info.node = directory_.identity.node;
-  info.position = node_.log().last();
-  info.hlc = node_.log().last_hlc();
+  info.position = node_.log().applied();
+  info.hlc = node_.log().applied_hlc();
+  info.membership = replication::encode_membership(node_.cluster().membership());
   info.wall_ms = static_cast<uint64_t>(node_.now_ms());
   started_us_ = node_.monotonic_us();
   taker_.start(node_.keyspace(), std::move(info), directory_.path);
@@ -208,7 +398,15 @@ void Persistence::retire() {
         snapshots_[i].wall_ms + keep_for_ms(options) <= static_cast<uint64_t>(node_.now_ms());
     if (old_enough && wal.bytes_since(snapshots_[i].lsn) >= options.keep_bytes) first = i;
   }
-  const storage::Lsn needed{snapshots_[first].lsn.value() + 1};
+  // Followers are fed from segments as far as that saves them a snapshot.
+  storage::Lsn needed{snapshots_[first].lsn.value() + 1};
+  for (const auto& [follower, progress] : node_.cluster().replica().progress()) {
+    const storage::Lsn next = progress.match.lsn.next();
+    if (node_.cluster().leads() && next < needed &&
+        wal.bytes_since(progress.match.lsn) <= 2 * options.snapshot_wal_size) {
+      needed = next;
+    }
+  }
   std::vector<std::string> old_files;
   for (size_t i = 0; i < first; ++i) old_files.push_back(snapshots_[i].path);
   snapshots_.erase(snapshots_.begin(), snapshots_.begin() + static_cast<ptrdiff_t>(first));
@@ -235,7 +433,7 @@ void Persistence::retire() {
 }
 
 void Persistence::options_changed() {
-  if (!node_.log().started()) return;
+  if (!node_.loaded()) return;
   const Options& options = node_.options().values();
   node_.log().wal().set_fsync(options.fsync);
   node_.log().wal().set_retention(keep_for_ms(options), options.keep_bytes);
@@ -246,7 +444,8 @@ storage::Lsn Persistence::snapshot_lsn() const {
 }
 
 uint64_t Persistence::changes_since_snapshot() const {
-  return node_.log().last().lsn.value() - snapshot_lsn().value();
+  const uint64_t applied = node_.log().applied().lsn.value();
+  return applied - std::min(applied, snapshot_lsn().value());
 }
 
 PersistenceFigures Persistence::figures() const {
@@ -264,7 +463,7 @@ PersistenceFigures Persistence::figures() const {
   }
   figures.snapshots_taken = taken_;
   figures.snapshot_last_bytes = snapshots_.empty() ? 0 : snapshots_.back().bytes;
-  if (!node_.log().started()) return figures;
+  if (!node_.loaded()) return figures;
   figures.changes_since_snapshot = changes_since_snapshot();
   const storage::WalStats wal = node_.log().wal().stats();
   figures.wal_last_write_ok = !node_.log().disk_full();

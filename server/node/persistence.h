@@ -4,11 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "server/node/cluster/peer_message.h"
 #include "server/node/loader.h"
 #include "server/node/loading_progress.h"
 #include "server/node/snapshot_taker.h"
@@ -18,6 +21,8 @@
 namespace kvorum::server {
 
 class Node;
+
+struct ClusterStart;
 
 struct PersistenceFigures {
   LoadingProgress loading;
@@ -46,6 +51,16 @@ class Persistence {
 
   // Locks and opens the data directory, begins to load it.
   absl::Status open();
+  // --- For the cluster.
+  // The newest snapshot that has its name; nullptr: none.
+  const PublishedSnapshot* newest_snapshot() const {
+    return snapshots_.empty() ? nullptr : &snapshots_.back();
+  }
+  // One that was received from the leader.
+  void snapshot_installed(PublishedSnapshot snapshot);
+  // Another keyspace has taken the place of this one.
+  void let_go(std::unique_ptr<storage::Keyspace> keyspace);
+
   // Once per tick: a snapshot's next slice, or a new snapshot if one is due. True: more at once.
   bool step();
   // Takes the cut now and writes beside the loop. kUnavailable while one is in progress or loading.
@@ -57,8 +72,15 @@ class Persistence {
   PersistenceFigures figures() const;
 
  private:
-  void loaded(const absl::Status& status, const Loader::Result& result);
-  absl::Status start_log(const Loader::Result& result);
+  void load();
+  void loaded(const absl::Status& status, Loader::Result result);
+  absl::Status start_log(Loader::Result result);
+  absl::Status prepare_log(Loader::Result& result);
+  void start_cluster(Loader::Result& result);
+  void begin_with_founding_record(ClusterStart& start);
+  void warn_of_difference(const replication::Membership& membership) const;
+  void born(const peer::Birth& birth, bool learner);
+  bool member() const;
   bool snapshot_due() const;
   void snapshot_taken(const SnapshotTaker::Outcome& outcome);
   // Lets go of the log and the snapshots that nothing needs any more.
@@ -68,6 +90,8 @@ class Persistence {
 
   Node& node_;
   storage::DataDirectory directory_;
+  std::optional<peer::Birth> birth_;  // of the cluster this node is a member of
+  bool newborn_ = false;              // its log begins with this start
   std::unique_ptr<Loader> loader_;
   SnapshotTaker taker_;
   std::vector<PublishedSnapshot> snapshots_;        // oldest first

@@ -3,13 +3,18 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
 #include "resp/reply_writer.h"
+#include "server/node/cluster/cluster.h"
 #include "server/node/glob.h"
 #include "server/node/node.h"
 #include "server/node/session.h"
 
 namespace kvorum::server {
 namespace {
+
+// Between nodes a channel's name begins with its kind.
+constexpr char kPlain = 'c', kShard = 's';
 
 absl::btree_set<std::string>& names_of(Session& session, Subscription kind) {
   switch (kind) {
@@ -106,7 +111,8 @@ size_t PubSub::send(const Channels& channels, std::string_view kind, std::string
   return row->second.size();
 }
 
-size_t PubSub::publish(std::string_view channel, std::string_view message, storage::Position gate) {
+size_t PubSub::send_here(std::string_view channel, std::string_view message,
+                         storage::Position gate) {
   size_t receivers = send(channels_, "message", channel, message, gate);
   for (const auto& [pattern, listeners] : patterns_) {
     if (!glob_matches(pattern, channel)) continue;
@@ -119,9 +125,30 @@ size_t PubSub::publish(std::string_view channel, std::string_view message, stora
   return receivers;
 }
 
+size_t PubSub::publish(std::string_view channel, std::string_view message, storage::Position gate) {
+  fan_out(kPlain, channel, message, gate);
+  return send_here(channel, message, gate);
+}
+
 size_t PubSub::publish_shard(std::string_view channel, std::string_view message,
                              storage::Position gate) {
+  fan_out(kShard, channel, message, gate);
   return send(shard_channels_, "smessage", channel, message, gate);
+}
+
+void PubSub::fan_out(char kind, std::string_view channel, std::string_view message,
+                     storage::Position gate) {
+  Cluster& cluster = node_.cluster();
+  if (cluster.started() && cluster.voters() > 1) {
+    cluster.fan_out(base::concat(std::string_view(&kind, 1), channel), message, gate);
+  }
+}
+
+void PubSub::deliver(std::string_view fanned_out, std::string_view message) {
+  if (fanned_out.empty()) return;
+  const std::string_view channel = fanned_out.substr(1);
+  if (fanned_out.front() == kPlain) send_here(channel, message, {});
+  if (fanned_out.front() == kShard) send(shard_channels_, "smessage", channel, message, {});
 }
 
 std::vector<std::string_view> PubSub::channels(Subscription kind, std::string_view pattern) const {

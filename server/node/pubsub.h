@@ -31,10 +31,12 @@ class PubSub {
   bool unsubscribe(Session& session, Subscription kind, std::string_view name);
   void forget(Session& session);  // disconnect, RESET
 
-  // Sends the message to every subscriber of the channel and of patterns that match it, each copy
-  // gated on `gate`; returns how many got it.
+  // Sends the message to every subscriber of the channel and of patterns that match it, at this
+  // node and at the others, each copy gated on `gate`; returns how many got it here.
   size_t publish(std::string_view channel, std::string_view message, storage::Position gate);
   size_t publish_shard(std::string_view channel, std::string_view message, storage::Position gate);
+  // What another node's cluster().fan_out() was given: for this node's subscribers alone.
+  void deliver(std::string_view fanned_out, std::string_view message);
 
   // Channels or shard channels with subscribers that match the glob, sorted.
   std::vector<std::string_view> channels(Subscription kind, std::string_view pattern) const;
@@ -53,6 +55,9 @@ class PubSub {
   }
   size_t send(const Channels& channels, std::string_view kind, std::string_view channel,
               std::string_view message, storage::Position gate);
+  size_t send_here(std::string_view channel, std::string_view message, storage::Position gate);
+  void fan_out(char kind, std::string_view channel, std::string_view message,
+               storage::Position gate);
 
   Node& node_;
   Channels channels_, shard_channels_;

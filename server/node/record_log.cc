@@ -1,10 +1,11 @@
 #include "server/node/record_log.h"
 
 #include <algorithm>
-#include <span>
 #include <utility>
 
 #include "base/check.h"
+#include "base/text.h"
+#include "storage/orphan_file.h"
 
 namespace kvorum::server {
 
@@ -13,6 +14,8 @@ using storage::EffectKind;
 using storage::Hlc;
 using storage::Lsn;
 using storage::Position;
+using storage::RecordKind;
+using storage::RecordView;
 
 namespace {
 
@@ -48,26 +51,56 @@ void clear_scratch(std::string& scratch) {
 RecordLog::RecordLog(Host& host, Events events) : host_(host), events_(std::move(events)) {}
 
 void RecordLog::start(storage::Keyspace& keyspace, std::unique_ptr<storage::Wal> wal,
-                      const LogStart& start, uint64_t wall_ms) {
+                      LogStart start) {
   CHECK(wal_ == nullptr);
   keyspace_ = &keyspace;
   wal_ = std::move(wal);
-  incarnation_ = start.incarnation;
-  origin_ = start.origin;
-  term_ = start.term;
-  last_ = commit_ = start.last;
-  commit_hlc_ = last_hlc_ = start.last_hlc;
-  newest_removal_ = last_.lsn;
-  durable_.emplace(std::span(&origin_, 1));
-  durable_->update(origin_, start.last);
+  directory_ = std::move(start.directory);
+  identity_ = start.identity;
+  hard_state_ = saved_hard_state_ = job_hard_state_ = start.hard_state;
+  last_ = start.last;
+  last_hlc_ = start.last_hlc;
+  applied_ = commit_ = start.applied;
+  applied_hlc_ = commit_hlc_ = start.applied_hlc;
+  recent_ = std::move(start.recent);
   clock_.observe(start.last_hlc);
-  wal_->save_hard_state({term_, origin_});
-  open_record({clock_.next(wall_ms), origin_});
-  close_record(storage::RecordKind::kNoop);
+}
+
+void RecordLog::save_hard_state(const storage::HardState& state) {
+  hard_state_ = state;
+  wal_->save_hard_state(state);
+}
+
+// --- Leading.
+
+void RecordLog::lead(storage::Term term, uint64_t wall_ms) {
+  CHECK(!leading_);
+  while (apply_some(SIZE_MAX)) {
+  }
+  term_ = term;
+  uncommitted_bytes_ = 0;
+  if (recent_.last().lsn > applied_.lsn) {
+    recent_.for_each(applied_.lsn, recent_.last().lsn, [this](const RecordView& record) {
+      Uncommitted& each = uncommitted_.emplace_back();
+      each.lsn = record.header.lsn;
+      each.hlc = record.header.stamp.hlc;
+      if (record.header.kind == RecordKind::kEffects) {
+        keyspace_->apply_record(record.payload, record.header.stamp, each.inverse);
+      }
+      each.bytes = record.bytes.size() + each.inverse.memory_bytes() + kRecordOverheadBytes;
+      uncommitted_bytes_ += each.bytes;
+      return true;
+    });
+  }
+  if (!keep_recent_) recent_.reset(identity_.incarnation, last_);
+  newest_removal_ = newest_swap_ = last_.lsn;
+  leading_ = true;
+  add(RecordKind::kNoop, {}, wall_ms);
 }
 
 void RecordLog::change(const Effect& effect, uint64_t wall_ms) {
-  if (!open_) open_record({clock_.next(wall_ms), origin_});
+  CHECK(leading_);
+  if (!open_) open_record({clock_.next(wall_ms), identity_.node});
   open_removes_ |= removes(effect.kind);
   open_swaps_ |= effect.kind == EffectKind::kSwapDatabases;
   storage::encode_effect(effect, payload_);
@@ -77,9 +110,17 @@ void RecordLog::change(const Effect& effect, uint64_t wall_ms) {
 
 Position RecordLog::seal() {
   CHECK(open_);
-  close_record(storage::RecordKind::kEffects);
+  close_record(RecordKind::kEffects);
   if (std::exchange(open_removes_, false)) newest_removal_ = last_.lsn;
   if (std::exchange(open_swaps_, false)) newest_swap_ = last_.lsn;
+  return last_;
+}
+
+Position RecordLog::add(RecordKind kind, std::string_view payload, uint64_t wall_ms) {
+  CHECK(leading_ && !open_);
+  open_record({clock_.next(wall_ms), identity_.node});
+  payload_ = payload;
+  close_record(kind);
   return last_;
 }
 
@@ -91,12 +132,13 @@ void RecordLog::open_record(storage::Stamp stamp) {
   record.hlc = stamp.hlc;
 }
 
-void RecordLog::close_record(storage::RecordKind kind) {
+void RecordLog::close_record(RecordKind kind) {
   open_ = false;
   last_ = next();
   const storage::RecordHeader header{last_.lsn, last_.term, open_stamp_, kind};
-  storage::encode_record(incarnation_, header, payload_, encoded_);
+  storage::encode_record(identity_.incarnation, header, payload_, encoded_);
   wal_->append(header, encoded_);
+  if (keep_recent_) recent_.append(header, encoded_);
   Uncommitted& record = uncommitted_.back();
   record.bytes = encoded_.size() + record.inverse.memory_bytes() + kRecordOverheadBytes;
   uncommitted_bytes_ += record.bytes;
@@ -113,14 +155,171 @@ Lsn RecordLog::lsn_of(Hlc hlc) const {
   return record->lsn;
 }
 
+void RecordLog::stop_leading() {
+  CHECK(leading_ && !open_);
+  undo_above(commit_.lsn);
+  leading_ = false;
+  applied_ = commit_;
+  applied_hlc_ = commit_hlc_;
+}
+
+void RecordLog::undo_above(Lsn kept) {
+  while (!uncommitted_.empty() && uncommitted_.back().lsn > kept) {
+    uncommitted_bytes_ -= uncommitted_.back().bytes;
+    keyspace_->undo(std::move(uncommitted_.back().inverse));
+    uncommitted_.pop_back();
+    ++undone_records_;
+  }
+  newest_removal_ = std::min(newest_removal_, kept);
+  newest_swap_ = std::min(newest_swap_, kept);
+}
+
+// --- Following.
+
+void RecordLog::accept(std::span<const RecordView> records) {
+  if (records.empty()) return;
+  CHECK(!leading_);
+  for (const RecordView& record : records) {
+    wal_->append(record.header, record.bytes);
+    recent_.append(record.header, record.bytes);
+  }
+  const storage::RecordHeader& newest = records.back().header;
+  last_ = Position{newest.term, newest.lsn};
+  last_hlc_ = newest.stamp.hlc;
+  clock_.observe(last_hlc_);
+}
+
+Hlc RecordLog::hlc_at(Position position) const {
+  if (position.lsn == applied_.lsn) return applied_hlc_;
+  return recent_.header_of(position.lsn).stamp.hlc;
+}
+
+void RecordLog::truncate(Position kept) {
+  CHECK(!leading_ && kept.lsn >= commit_.lsn && kept.lsn <= last_.lsn);
+  if (kept.lsn == last_.lsn) return;
+  const Lsn first = kept.lsn.next();
+  const Position first_dropped{recent_.header_of(first).term, first};
+  last_hlc_ = hlc_at(kept);
+  orphaned_records_ += last_.lsn.value() - kept.lsn.value();
+  last_ = kept;
+  save_orphans(first_dropped, recent_.truncate(kept.lsn));
+  wal_->truncate(kept, last_hlc_);
+}
+
+void RecordLog::save_orphans(Position first, std::string bytes) {
+  // The log waits: what it drops is safe elsewhere before it is dropped.
+  ++saving_;
+  auto saved = std::make_shared<absl::StatusOr<std::string>>();
+  host_.run(
+      Lane::kBackground,
+      [this, first, saved, bytes = std::move(bytes)] {
+        *saved =
+            storage::write_orphan_file(host_.file_system(), directory_, identity_, first, bytes);
+      },
+      [this, first, saved] {
+        --saving_;
+        if (saved->ok()) {
+          host_.log(
+              LogLevel::kWarning,
+              base::concat("records from lsn ", first.lsn.value(), " of term ", first.term.value(),
+                           " on were never committed, the leader has others in their place: "
+                           "they are kept in ",
+                           **saved));
+        } else {
+          host_.log(LogLevel::kError, base::concat("records that are dropped from the log could "
+                                                   "not be saved: ",
+                                                   saved->status().message()));
+        }
+        start_write();
+      });
+}
+
+void RecordLog::install(storage::Keyspace& keyspace, Position cut, Hlc hlc, bool keep_log) {
+  CHECK(!leading_);
+  if (!keep_log && last_.lsn > commit_.lsn && commit_.lsn >= recent_.base().lsn) {
+    const Lsn first = commit_.lsn.next();
+    const Position first_dropped{recent_.header_of(first).term, first};
+    orphaned_records_ += last_.lsn.value() - commit_.lsn.value();
+    save_orphans(first_dropped, recent_.truncate(commit_.lsn));
+  }
+  keyspace_ = &keyspace;
+  applied_ = cut;
+  applied_hlc_ = hlc;
+  if (!keep_log) {
+    wal_->restart_at(cut, hlc);
+    recent_.reset(identity_.incarnation, cut);
+    last_ = cut;
+    last_hlc_ = hlc;
+    clock_.observe(hlc);
+  }
+  if (cut.lsn > commit_.lsn) {
+    commit_ = cut;
+    commit_hlc_ = hlc;
+    wal_->set_commit(cut.lsn);
+  }
+}
+
+void RecordLog::replace_keyspace(storage::Keyspace& keyspace, Position cut, Hlc hlc) {
+  CHECK(!leading_ && cut.lsn >= recent_.base().lsn && cut.lsn <= commit_.lsn);
+  keyspace_ = &keyspace;
+  applied_ = cut;
+  applied_hlc_ = hlc;
+}
+
+void RecordLog::commit_to(Position commit) {
+  if (commit.lsn <= commit_.lsn) return;
+  commit_ = commit;
+  wal_->set_commit(std::min(commit.lsn, last_.lsn));
+  if (leading_) forget_committed();
+}
+
+void RecordLog::forget_committed() {
+  while (!uncommitted_.empty() && uncommitted_.front().lsn <= commit_.lsn) {
+    uncommitted_bytes_ -= uncommitted_.front().bytes;
+    commit_hlc_ = uncommitted_.front().hlc;
+    uncommitted_.pop_front();
+  }
+}
+
+bool RecordLog::apply_some(size_t budget) {
+  if (leading_) return false;
+  const Lsn end = std::min(commit_.lsn, recent_.last().lsn);
+  if (end <= applied_.lsn) return false;
+  recent_.for_each(applied_.lsn, end, [&](const RecordView& record) {
+    apply(record);
+    return --budget > 0;
+  });
+  commit_hlc_ = std::max(commit_hlc_, applied_hlc_);
+  return applied_.lsn < end;
+}
+
+void RecordLog::apply(const RecordView& record) {
+  if (record.header.kind == RecordKind::kEffects) {
+    storage::Inverse inverse;
+    keyspace_->apply_record(record.payload, record.header.stamp, inverse);
+  }
+  applied_ = Position{record.header.term, record.header.lsn};
+  applied_hlc_ = record.header.stamp.hlc;
+  if (record.header.kind == RecordKind::kDigest) {
+    events_.digest_reached(record.header.lsn, keyspace_->digest());
+  }
+}
+
+// --- The disk.
+
 void RecordLog::start_write() {
-  if (wal_ == nullptr || job_ != nullptr || closed_ != nullptr || failed_ || disk_full_) return;
+  if (wal_ == nullptr || job_ != nullptr || closed_ != nullptr || failed_ || disk_full_ ||
+      saving_ > 0) {
+    return;
+  }
   run_job(wal_->take_job(monotonic_ms()));
 }
 
 void RecordLog::run_job(std::unique_ptr<storage::WriteJob> job) {
   if (job == nullptr) return;
   job_ = std::move(job);
+  job_hard_state_ = hard_state_;
+  job_started_us_ = host_.monotonic_us();
   host_.run(
       Lane::kWal, [job = job_.get()] { job->run(); }, [this] { write_finished(); });
 }
@@ -134,9 +333,9 @@ void RecordLog::write_finished() {
     return;
   }
   disk_full_ = !result.status.ok();
-  durable_->update(origin_, result.durable);
-  advance();
-  if (disk_full_ && last_.lsn > result.written.lsn) undo_above(result.written, result.status);
+  if (!disk_full_) saved_hard_state_ = job_hard_state_;
+  if (disk_full_ && last_.lsn > result.written.lsn) lose_tail(result.written, result.status);
+  events_.persisted(std::min(result.durable, last_), saved_hard_state_);
   if (closed_ != nullptr) {
     close_further();
   } else {
@@ -144,8 +343,21 @@ void RecordLog::write_finished() {
   }
 }
 
+void RecordLog::lose_tail(Position kept, const absl::Status& reason) {
+  CHECK(!open_);
+  if (leading_) undo_above(std::max(kept.lsn, commit_.lsn));
+  if (kept.lsn >= recent_.base().lsn && recent_.last().lsn > kept.lsn) {
+    recent_.truncate(kept.lsn);
+  } else if (kept.lsn < recent_.base().lsn) {
+    recent_.reset(identity_.incarnation, kept);
+  }
+  last_ = kept;
+  last_hlc_ = uncommitted_.empty() ? commit_hlc_ : uncommitted_.back().hlc;
+  events_.tail_lost(kept, reason);
+}
+
 void RecordLog::close_cleanly(std::function<void(const absl::Status&)> done) {
-  CHECK(idle());
+  CHECK(quiet());
   closed_ = std::move(done);
   run_job(wal_->take_stop_job(monotonic_ms()));
 }
@@ -160,38 +372,9 @@ void RecordLog::close_further() {
   }
 }
 
-void RecordLog::advance() {
-  const Position commit = durable_->on_majority();
-  if (commit.lsn <= commit_.lsn) return;
-  while (!uncommitted_.empty() && uncommitted_.front().lsn <= commit.lsn) {
-    uncommitted_bytes_ -= uncommitted_.front().bytes;
-    commit_hlc_ = uncommitted_.front().hlc;
-    uncommitted_.pop_front();
-  }
-  commit_ = commit;
-  wal_->set_commit(commit_.lsn);
-  events_.committed(commit_);
-}
-
-void RecordLog::undo_above(Position kept, const absl::Status& reason) {
-  CHECK(!open_);
-  CHECK(kept.lsn >= commit_.lsn);
-  while (!uncommitted_.empty() && uncommitted_.back().lsn > kept.lsn) {
-    uncommitted_bytes_ -= uncommitted_.back().bytes;
-    keyspace_->undo(std::move(uncommitted_.back().inverse));
-    uncommitted_.pop_back();
-    ++undone_records_;
-  }
-  last_ = kept;
-  last_hlc_ = uncommitted_.empty() ? commit_hlc_ : uncommitted_.back().hlc;
-  newest_removal_ = std::min(newest_removal_, kept.lsn);
-  newest_swap_ = std::min(newest_swap_, kept.lsn);
-  events_.undone(kept.lsn, reason);
-}
-
 void RecordLog::probe() {
   if (job_ != nullptr || closed_ != nullptr || failed_) return;
-  wal_->save_hard_state({term_, origin_});
+  wal_->save_hard_state(hard_state_);
   run_job(wal_->take_job(monotonic_ms()));
 }
 
@@ -199,8 +382,6 @@ uint64_t RecordLog::monotonic_ms() const {
   return static_cast<uint64_t>(host_.monotonic_us()) / 1000;
 }
 
-bool RecordLog::idle() const {
-  return job_ == nullptr && commit_ == last_ && wal_->queued_bytes() == 0;
-}
+bool RecordLog::idle() const { return quiet() && commit_ == last_; }
 
 }  // namespace kvorum::server

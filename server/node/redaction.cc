@@ -35,6 +35,9 @@ std::vector<std::string_view> redact(resp::Arguments arguments) {
     for (size_t i = 1; i < shown.size(); ++i) shown[i] = kRedacted;
   } else if (base::equal_ignoring_case(shown[0], "hello")) {
     redact_hello(shown);
+  } else if (base::equal_ignoring_case(shown[0], "replconf") && shown.size() > 2 &&
+             base::equal_ignoring_case(shown[1], "hello")) {
+    for (size_t i = 2; i < shown.size(); ++i) shown[i] = kRedacted;  // the cluster's secret
   } else if (base::equal_ignoring_case(shown[0], "config") && shown.size() > 3 &&
              base::equal_ignoring_case(shown[1], "set")) {
     redact_config_set(shown);

@@ -5,15 +5,18 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/container/btree_set.h"
+#include "replication/membership.h"
 #include "resp/parser.h"
 #include "resp/reply_writer.h"
 #include "server/node/output_queue.h"
+#include "storage/record.h"
 #include "storage/types.h"
 
 namespace kvorum::server {
@@ -97,6 +100,18 @@ class Session {
   OutputQueue output;
   storage::Position last_write;  // newest record this session made
   resp::ReplyWriter writer() { return {output.buffer(), protocol}; }
+
+  // A node of the cluster that has proven who it is (REPLCONF HELLO); 0: a client.
+  storage::NodeId peer{0};
+  storage::InstanceId peer_instance{};
+  // CLIENT QUORUM; nullopt: the cluster's.
+  std::optional<replication::WriteQuorum> write_quorum;
+  // Newest record whose effects this client has seen, through any node: local reads wait for it.
+  storage::Lsn seen{0};
+  // On a follower: commands sent to the leader and not answered yet.
+  uint32_t forwarded = 0;
+  // On the leader: this session stands for a client of another node (forwarding.h).
+  struct RemoteClient* remote = nullptr;
 
   // Close as soon as everything sealed so far has left (QUIT, protocol error) or at once.
   bool close_after_reply = false;

@@ -15,7 +15,7 @@ constexpr size_t kMaxPendingBytes = 4 << 20;
 // Serialised bytes worth a job of their own.
 constexpr size_t kJobBytes = 512 << 10;
 
-absl::Status undone() { return absl::AbortedError("records in it were undone: the disk is full"); }
+absl::Status undone() { return absl::AbortedError("records in it were undone"); }
 
 }  // namespace
 
@@ -53,6 +53,12 @@ bool SnapshotTaker::step() {
   if (!busy_) write_blocks();
   return in_progress() && stage_ == Stage::kWriting && !writer_->complete() &&
          writer_->pending_bytes() < kMaxPendingBytes;
+}
+
+void SnapshotTaker::abandon(std::unique_ptr<storage::Keyspace> keyspace) {
+  if (!in_progress()) return;
+  writer_->undoing();
+  if (replaced_ == nullptr) replaced_ = std::move(keyspace);
 }
 
 void SnapshotTaker::run_on_lane(std::function<absl::Status()> work, std::function<void()> next) {
@@ -113,6 +119,7 @@ void SnapshotTaker::finish(absl::Status status) {
     outcome.bytes = file_->bytes();
   }
   writer_ = nullptr;
+  replaced_ = nullptr;
   blocks_.clear();
   // Without a name the file is removed with its object, which is the lane's work.
   std::shared_ptr<storage::SnapshotFile> file = std::move(file_);

@@ -35,6 +35,9 @@ class SnapshotTaker {
   // Cuts. REQUIRES: !in_progress(), and log.started().
   void start(storage::Keyspace& keyspace, storage::SnapshotInfo info, const std::string& directory);
   bool in_progress() const { return writer_ != nullptr; }
+  // Another keyspace has taken the place of this one: fails what is in progress, and lets go of the
+  // keyspace when nothing looks at it any more.
+  void abandon(std::unique_ptr<storage::Keyspace> keyspace);
   // The next slice. True if another can follow at once, false if the lane has to catch up.
   bool step();
 
@@ -54,6 +57,7 @@ class SnapshotTaker {
   Host& host_;
   RecordLog& log_;
   const Done done_;
+  std::unique_ptr<storage::Keyspace> replaced_;      // what writer_ is of, if nobody else has it
   std::unique_ptr<storage::SnapshotWriter> writer_;  // null: none in progress
   std::unique_ptr<storage::SnapshotFile> file_;      // the lane's while busy_
   std::vector<storage::UnwrittenBlock> blocks_;      // the lane's while busy_

@@ -35,18 +35,22 @@ void Transactions::discard(Session& session) {
   unwatch(session);
 }
 
-void Transactions::touch_key(int database, std::string_view key) {
-  const auto row = watchers_.find(WatchedKey{database, std::string(key)});
-  if (row == watchers_.end()) return;
-  for (Session* session : row->second) session->watch_touched = true;
-}
-
 template <class Predicate>
 void Transactions::touch_where(const Predicate& changes) {
   for (const auto& [key, sessions] : watchers_) {
     if (!changes(key)) continue;
     for (Session* session : sessions) session->watch_touched = true;
   }
+}
+
+void Transactions::touch_all() {
+  touch_where([](const WatchedKey&) { return true; });
+}
+
+void Transactions::touch_key(int database, std::string_view key) {
+  const auto row = watchers_.find(WatchedKey{database, std::string(key)});
+  if (row == watchers_.end()) return;
+  for (Session* session : row->second) session->watch_touched = true;
 }
 
 void Transactions::touch_watched(const Effect& effect, const storage::Keyspace& keyspace) {

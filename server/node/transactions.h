@@ -26,6 +26,8 @@ class Transactions {
   void unwatch(Session& session);
   // Forgets MULTI's state and what was watched: DISCARD, EXEC, RESET, disconnect.
   void discard(Session& session);
+  // What was watched is void: every session that watches anything is marked.
+  void touch_all();
   // Marks every session that watches a key the effect changes. Call before the effect is applied.
   void touch(const storage::Effect& effect, const storage::Keyspace& keyspace) {
     if (!watchers_.empty()) touch_watched(effect, keyspace);

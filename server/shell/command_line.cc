@@ -1,9 +1,12 @@
 #include "server/shell/command_line.h"
 
+#include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "base/text.h"
+#include "server/node/cluster_options.h"
 #include "server/node/version.h"
 #include "server/shell/config_file.h"
 
@@ -12,7 +15,8 @@ namespace kvorum::server {
 namespace {
 
 struct Flag {
-  std::string_view name, value;
+  std::string_view name;
+  std::string value;
 };
 
 absl::StatusOr<std::vector<Flag>> split_flags(std::span<const std::string_view> arguments) {
@@ -26,11 +30,11 @@ absl::StatusOr<std::vector<Flag>> split_flags(std::span<const std::string_view> 
     argument.remove_prefix(2);
     const size_t equals = argument.find('=');
     if (equals != std::string_view::npos) {
-      flags.push_back({argument.substr(0, equals), argument.substr(equals + 1)});
+      flags.push_back({argument.substr(0, equals), std::string(argument.substr(equals + 1))});
     } else if (argument == "help" || argument == "version") {
       flags.push_back({argument, {}});
     } else if (i + 1 < arguments.size()) {
-      flags.push_back({argument, arguments[++i]});
+      flags.push_back({argument, std::string(arguments[++i])});
     } else {
       return absl::InvalidArgumentError(base::concat("--", argument, " needs a value"));
     }
@@ -47,7 +51,33 @@ absl::Status apply_flag(const Flag& flag, OptionTable& options) {
   if (absl::Status status = options.set(*option, flag.value); !status.ok()) {
     return absl::InvalidArgumentError(base::concat("--", flag.name, ": ", status.message()));
   }
+  options.set_origin(*option, {base::concat("--", flag.name)});
   return absl::OkStatus();
+}
+
+// A list that is given in several flags is one list.
+std::vector<Flag> join_lists(std::vector<Flag> flags) {
+  std::vector<Flag> joined;
+  for (Flag& flag : flags) {
+    const Option* option = OptionTable::find(flag.name);
+    const auto before = std::find_if(joined.begin(), joined.end(),
+                                     [&](const Flag& each) { return each.name == flag.name; });
+    if (before != joined.end() && option != nullptr && option->type == OptionType::kStringList) {
+      before->value += base::concat(",", flag.value);
+    } else {
+      joined.push_back(std::move(flag));
+    }
+  }
+  return joined;
+}
+
+// What single options cannot know of each other.
+absl::Status check_together(const OptionTable& options) {
+  const std::optional<ClusterProblem> problem = check_cluster_options(options.values());
+  if (!problem) return absl::OkStatus();
+  const Option& option = *OptionTable::find(problem->option);
+  return absl::InvalidArgumentError(
+      base::concat(options.origin(option, problem->element), ": ", problem->text));
 }
 
 }  // namespace
@@ -60,17 +90,18 @@ absl::StatusOr<CommandLine> read_command_line(std::span<const std::string_view> 
   for (const Flag& flag : *flags) {
     if (flag.name == "help") result.action = CommandLine::Action::kHelp;
     if (flag.name == "version") result.action = CommandLine::Action::kVersion;
-    if (flag.name == "config") result.config_file = std::string(flag.value);
+    if (flag.name == "config") result.config_file = flag.value;
   }
   if (result.action != CommandLine::Action::kServe) return result;
   if (!result.config_file.empty()) {
     absl::Status status = read_config_file(result.config_file, options);
     if (!status.ok()) return status;
   }
-  for (const Flag& flag : *flags) {
+  for (const Flag& flag : join_lists(*flags)) {
     if (flag.name == "config") continue;
     if (absl::Status status = apply_flag(flag, options); !status.ok()) return status;
   }
+  if (absl::Status status = check_together(options); !status.ok()) return status;
   return result;
 }
 

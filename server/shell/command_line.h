@@ -17,7 +17,8 @@ struct CommandLine {
 };
 
 // Reads the file that --config names, then applies the flags over it: `--port 7000` or
-// `--port=7000`. An error names the flag, and the nearest valid one if it is unknown.
+// `--port=7000`; the flags of a list add up. Then checks what the options say together. An error
+// names the flag or the file and line, and the nearest valid name of an unknown option.
 [[nodiscard]] absl::StatusOr<CommandLine> read_command_line(
     std::span<const std::string_view> arguments, OptionTable& options);
 

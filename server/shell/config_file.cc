@@ -39,6 +39,8 @@ std::string_view expected(OptionType type) {
     case OptionType::kChoice:
     case OptionType::kEvents:
       return "a string";
+    case OptionType::kQuorum:
+      return "\"majority\", \"all\" or an integer";
   }
   return "another type";
 }
@@ -68,6 +70,7 @@ std::optional<std::string> value_text(const Option& option, const toml::node& no
       if (integer != nullptr) return std::to_string(integer->get());
       return std::nullopt;
     case OptionType::kBytes:
+    case OptionType::kQuorum:
       if (integer != nullptr) return std::to_string(integer->get());
       break;
     case OptionType::kStringList:
@@ -101,21 +104,34 @@ std::string section_list() {
   return text;
 }
 
+// What to say of a key that its section does not have.
+std::string misplaced(std::string_view section, std::string_view key) {
+  for (const Option& option : OptionTable::options()) {
+    if (option.key() != key) continue;
+    return base::concat("'", key, "' belongs in [", option.section, "], not in [", section, "]");
+  }
+  const Option& meant = *OptionTable::find(OptionTable::nearest(key));
+  return base::concat("unknown key '", key, "' in [", section, "]; did you mean '", meant.key(),
+                      "' in [", meant.section, "]?");
+}
+
+// The line of the value; of a list, those of its elements.
+std::vector<std::string> origin_of(const std::string& file, const toml::node& value) {
+  const auto line = [&file](const toml::node& node) {
+    return base::concat(file, ":", node.source().begin.line);
+  };
+  std::vector<std::string> origin;
+  if (const toml::array* list = value.as_array()) {
+    for (const toml::node& element : *list) origin.push_back(line(element));
+  }
+  if (origin.empty()) origin.push_back(line(value));
+  return origin;
+}
+
 absl::Status apply_key(const std::string& file, std::string_view section, const toml::key& key,
                        const toml::node& value, OptionTable& options) {
-  const Option* option = OptionTable::find(key.str());
-  if (option == nullptr || option->name != key.str()) {
-    const std::string_view nearest = OptionTable::nearest(key.str());
-    const Option& meant = *OptionTable::find(nearest);
-    return at(file, key.source(),
-              base::concat("unknown key '", key.str(), "' in [", section, "]; did you mean '",
-                           nearest, "' in [", meant.section, "]?"));
-  }
-  if (option->section != section) {
-    return at(file, key.source(),
-              base::concat("'", key.str(), "' belongs in [", option->section, "], not in [",
-                           section, "]"));
-  }
+  const Option* option = OptionTable::find_key(section, key.str());
+  if (option == nullptr) return at(file, key.source(), misplaced(section, key.str()));
   const std::optional<std::string> text = value_text(*option, value);
   if (!text) {
     return at(file, value.source(),
@@ -124,6 +140,7 @@ absl::Status apply_key(const std::string& file, std::string_view section, const 
   if (absl::Status status = options.set(*option, *text); !status.ok()) {
     return at(file, value.source(), base::concat("'", key.str(), "': ", status.message()));
   }
+  options.set_origin(*option, origin_of(file, value));
   return absl::OkStatus();
 }
 
@@ -172,6 +189,7 @@ std::string toml_value(const Option& option, const OptionTable& options) {
     case OptionType::kString:
     case OptionType::kChoice:
     case OptionType::kEvents:
+    case OptionType::kQuorum:
       return quoted(text);
   }
   return quoted(text);
@@ -184,7 +202,7 @@ std::string_view trimmed(std::string_view line) {
 }
 
 std::string assignment(const Option& option, const OptionTable& options) {
-  return base::concat(option.name, " = ", toml_value(option, options));
+  return base::concat(option.key(), " = ", toml_value(option, options));
 }
 
 // The option a line assigns, if it does; `section` is the one the line stands in.
@@ -192,8 +210,7 @@ const Option* assigned_option(std::string_view line, std::string_view section) {
   const std::string_view text = trimmed(line);
   const size_t end = text.find_first_of(" \t=");
   if (end == std::string_view::npos || text.find('=') == std::string_view::npos) return nullptr;
-  const Option* option = OptionTable::find(text.substr(0, end));
-  return option != nullptr && option->section == section ? option : nullptr;
+  return OptionTable::find_key(section, text.substr(0, end));
 }
 
 std::vector<std::string> lines_of(std::string_view text) {

@@ -18,22 +18,27 @@ namespace {
 // What one read asks for. Everything it brings is executed before the next connection's turn, so it
 // is also the fairness quantum.
 constexpr size_t kReadBytes = 16 * 1024;
+// The same for a node that ships its log.
+constexpr size_t kPeerReadBytes = 64 * 1024;
 // Input read ahead of a session that waits; then it is left to the socket.
 constexpr size_t kReadAheadBytes = 1 << 20;
 // Copied into one write request when the socket is full.
 constexpr size_t kWriteBytes = 1 << 20;
 
-constexpr std::string_view kProtectedModeError =
-    "-DENIED kvorum is running in protected mode because protected mode is enabled and no password "
-    "is set. In this mode connections are only accepted from the loopback interface. Set a "
-    "password with the option requirepass, or give protected-mode = false if the network is "
-    "trusted.\r\n";
-constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
+bool is_between_nodes(resp::Arguments arguments) {
+  return base::equal_ignoring_case(arguments[0], "replconf");
+}
+
+// How a node begins; everything else is a client's.
+bool is_peer_hello(resp::Arguments arguments) {
+  return is_between_nodes(arguments) && arguments.size() >= 2 &&
+         base::equal_ignoring_case(arguments[1], "hello");
+}
 
 }  // namespace
 
 Connection::Connection(Server& server, bool unix_socket)
-    : server_(server), parser_(server.parser_limits(false)) {
+    : server_(server), parser_(resp::kUnauthenticatedLimits) {
   if (unix_socket) {
     CHECK_EQ(uv_pipe_init(server.loop(), &handle_.pipe, 0), 0);
   } else {
@@ -54,16 +59,11 @@ Connection* Connection::accept(Server& server, uv_stream_t* listener, bool unix_
 }
 
 bool Connection::open_session(bool unix_socket) {
-  const Options& options = server_.options();
   const SocketAddresses addresses = socket_addresses(stream(), unix_socket);
-  if (server_.connection_count() >= static_cast<size_t>(options.maxclients)) {
+  refusal_ = server_.refusal(addresses.loopback);
+  if (!refusal_.empty() && !server_.may_be_peer()) {
     ++server_.node().statistics().connections_rejected;
-    refuse(kTooManyClients);
-    return false;
-  }
-  if (options.protected_mode && options.requirepass.empty() && !addresses.loopback) {
-    ++server_.node().statistics().connections_rejected;
-    refuse(kProtectedModeError);
+    refuse(refusal_);
     return false;
   }
   configure_socket();
@@ -77,8 +77,32 @@ bool Connection::open_session(bool unix_socket) {
   if (uv_fileno(reinterpret_cast<uv_handle_t*>(stream()), &descriptor) == 0) {
     session_->file_descriptor = descriptor;
   }
-  server_.connection_opened();
+  set_standing(refusal_.empty() ? Standing::kClient : Standing::kUnproven);
+  update_limits();
   return true;
+}
+
+void Connection::set_standing(Standing standing) {
+  server_.count_connection(standing_, standing);
+  standing_ = standing;
+}
+
+// What it may send depends on what it has proven.
+void Connection::update_limits() {
+  const bool peer = session_->peer != storage::NodeId{0};
+  const bool trusted = session_->authenticated && standing_ != Standing::kUnproven;
+  if (peer ? standing_ == Standing::kPeer : trusted == trusted_limits_) return;
+  if (peer) set_standing(Standing::kPeer);
+  trusted_limits_ = trusted;
+  parser_.set_limits(peer      ? server_.peer_limits()
+                     : trusted ? server_.client_limits()
+                               : resp::kUnauthenticatedLimits);
+}
+
+void Connection::refuse_unproven() {
+  ++server_.node().statistics().connections_rejected;
+  refuse(refusal_);
+  session_->close_now = true;
 }
 
 void Connection::refuse(std::string_view error) {
@@ -103,7 +127,8 @@ void Connection::start_reading() {
       stream(),
       [](uv_handle_t* handle, size_t, uv_buf_t* buffer) {
         auto* self = static_cast<Connection*>(handle->data);
-        const std::span<char> room = self->parser_.reserve(kReadBytes);
+        const std::span<char> room =
+            self->parser_.reserve(self->standing_ == Standing::kPeer ? kPeerReadBytes : kReadBytes);
         *buffer = uv_buf_init(room.data(),
                               static_cast<unsigned>(std::min<size_t>(room.size(), 1u << 30)));
       },
@@ -149,15 +174,22 @@ void Connection::execute_buffered() {
         break;
       }
     }
+    if (standing_ == Standing::kUnproven && !is_peer_hello(parser_.arguments())) {
+      refuse_unproven();
+      break;
+    }
+    if (standing_ == Standing::kPeer && !is_between_nodes(parser_.arguments())) {
+      server_.log_client(LogLevel::kWarning, *session_,
+                         "closed: a node that says what clients say");
+      node.protocol_error(*session_, "Protocol error: a node says nothing but REPLCONF");
+      break;
+    }
     update_figures();
     if (node.execute(*session_, parser_.arguments()) == Execution::kComeAgain) {
       command_waits_ = true;
       break;
     }
-    if (authenticated_limits_ != session_->authenticated) {
-      authenticated_limits_ = session_->authenticated;
-      parser_.set_limits(server_.parser_limits(authenticated_limits_));
-    }
+    update_limits();
   }
   const bool waits = session_->blocked || session_->postponed || session_->close_after_reply;
   if (waits && reading_ && parser_.buffered_bytes() > kReadAheadBytes) {
@@ -245,6 +277,7 @@ void Connection::close() {
   if (closing_) return;
   closing_ = true;
   if (session_ != nullptr) {
+    set_standing(Standing::kNone);
     server_.connection_closed(*this);
     server_.node().disconnect(*session_);
     session_ = nullptr;
@@ -255,7 +288,8 @@ void Connection::close() {
 
 bool Connection::idle_since(int64_t monotonic_us) const {
   return session_->last_interaction_us < monotonic_us && !session_->blocked &&
-         !session_->postponed && !session_->subscribed() && !session_->monitor;
+         !session_->postponed && !session_->subscribed() && !session_->monitor &&
+         standing_ != Standing::kPeer;
 }
 
 void Connection::release_memory() {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "resp/parser.h"
 #include "server/node/session.h"
@@ -12,6 +13,14 @@
 namespace kvorum::server {
 
 class Server;
+
+// What a connection is to the server.
+enum class Standing : uint8_t {
+  kNone,      // not open
+  kClient,    // counts in maxclients
+  kUnproven,  // would be refused as a client; may still say REPLCONF HELLO
+  kPeer,      // another node, which has proven it
+};
 
 class Connection {
  public:
@@ -24,7 +33,10 @@ class Connection {
   void close();
 
   Session& session() { return *session_; }
+  Standing standing() const { return standing_; }
   bool idle_since(int64_t monotonic_us) const;
+  // Answers why it is not served; the next turn closes it. REQUIRES: kUnproven.
+  void refuse_unproven();
   // Gives back what an idle client need not hold.
   void release_memory();
   // Some of what may leave has not left yet.
@@ -36,6 +48,8 @@ class Connection {
 
   uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&handle_); }
   bool open_session(bool unix_socket);
+  void set_standing(Standing standing);
+  void update_limits();
   void refuse(std::string_view error);
   void configure_socket();
   void start_reading();
@@ -56,7 +70,9 @@ class Connection {
   Session* session_ = nullptr;
   bool reading_ = false;
   bool closing_ = false;
-  bool authenticated_limits_ = false;
+  Standing standing_ = Standing::kNone;
+  std::string_view refusal_;  // why it is not served as a client, or empty
+  bool trusted_limits_ = false;
   bool command_waits_ = false;  // parser_.arguments() was told to come again
   std::string writing_;         // bytes of the write request that is out
   uv_write_t write_request_;

@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "server/node/cluster_options.h"
 #include "server/shell/loading_bar.h"
 #include "server/shell/logging.h"
 #include "server/shell/process_figures.h"
@@ -31,6 +32,19 @@ constexpr int64_t kLoadingLogIntervalUs = 2'000'000;
 constexpr int64_t kHttpLogIntervalUs = 60'000'000;
 // Descriptors for files, lanes and the loop, besides one for each client.
 constexpr rlim_t kOwnDescriptors = 64;
+// Connections beyond maxclients that may turn out to be peers, besides one for each peer.
+constexpr size_t kPeerSlots = 32;
+// How long such a connection may be silent before it is refused.
+constexpr int64_t kUnprovenUs = 1'000'000;
+// Longer messages between nodes travel in parts of 64 KiB.
+constexpr size_t kPeerMessageBytes = 1 << 20;
+
+constexpr std::string_view kProtectedModeError =
+    "-DENIED kvorum is running in protected mode because protected mode is enabled and no password "
+    "is set. In this mode connections are only accepted from the loopback interface. Set a "
+    "password with the option requirepass, or give protected-mode = false if the network is "
+    "trusted.\r\n";
+constexpr std::string_view kTooManyClients = "-ERR max number of clients reached\r\n";
 
 int64_t read_clock_us(clockid_t clock) {
   timespec now;
@@ -46,7 +60,11 @@ uv_handle_t* as_handle(Handle* handle) {
 }  // namespace
 
 Server::Server(OptionTable& options, storage::FileSystem& files, Settings settings)
-    : options_(options), files_(files), settings_(std::move(settings)), listeners_(*this) {
+    : options_(options),
+      files_(files),
+      settings_(std::move(settings)),
+      listeners_(*this),
+      peers_(&loop_, *this) {
   CHECK_EQ(uv_loop_init(&loop_), 0);
 }
 
@@ -70,7 +88,8 @@ int Server::run(absl::Status& status) {
 
 absl::Status Server::open() {
   rlimit descriptors;
-  const rlim_t wanted = static_cast<rlim_t>(options().maxclients) + kOwnDescriptors;
+  const rlim_t wanted = static_cast<rlim_t>(options().maxclients) + kPeerSlots +
+                        2 * options().peers.size() + kOwnDescriptors;
   if (getrlimit(RLIMIT_NOFILE, &descriptors) == 0 && descriptors.rlim_cur < wanted) {
     descriptors.rlim_cur = std::min(wanted, descriptors.rlim_max);
     if (setrlimit(RLIMIT_NOFILE, &descriptors) != 0 || descriptors.rlim_cur < wanted) {
@@ -78,6 +97,9 @@ absl::Status Server::open() {
           base::concat("the system allows ", descriptors.rlim_cur,
                        " open files: fewer clients than maxclients can be served"));
     }
+  }
+  for (const std::string& warning : cluster_warnings(options())) {
+    log(LogLevel::kWarning, warning);
   }
   // The data directory first: its lock says whether another server uses it.
   if (absl::Status status = node_->start(); !status.ok()) return status;
@@ -106,6 +128,15 @@ void Server::start_loop_handles() {
 }
 
 void Server::end_turn() {
+  // What the node does at the end of a turn may let replies out: nothing waits for the next event.
+  do {
+    serve_ready();
+    node_->end_turn();
+  } while (!ready_.empty());
+  peers_.end_turn();
+}
+
+void Server::serve_ready() {
   // Serving a session may make another one ready: swap until none is left.
   std::vector<Session*> ready;
   while (!ready_.empty()) {
@@ -118,7 +149,6 @@ void Server::end_turn() {
     }
     serving_ = nullptr;
   }
-  node_->end_turn();
 }
 
 void Server::tick() {
@@ -139,7 +169,11 @@ void Server::look_at_idle_clients(int64_t now_us) {
   const int64_t timeout_us = options().timeout_s * 1'000'000;
   for (const auto& [id, session] : node_->sessions()) {
     auto* connection = reinterpret_cast<Connection*>(session->host_tag);
-    if (timeout_us > 0 && connection->idle_since(now_us - timeout_us)) {
+    if (connection->standing() == Standing::kUnproven &&
+        session->created_us < now_us - kUnprovenUs) {
+      connection->refuse_unproven();
+      node_->make_ready(*session);
+    } else if (timeout_us > 0 && connection->idle_since(now_us - timeout_us)) {
       session->close_now = true;
       node_->make_ready(*session);
     } else if (session->last_interaction_us < now_us - kIdleMemoryUs) {
@@ -166,6 +200,7 @@ void Server::stopped(int exit_code) {
 void Server::close_everything() {
   listeners_.close();
   drain_output();
+  peers_.close();
   for (const auto& [id, session] : all_sessions()) {
     reinterpret_cast<Connection*>(session->host_tag)->close();
   }
@@ -198,7 +233,6 @@ std::vector<std::pair<uint64_t, Session*>> Server::all_sessions() const {
 }
 
 void Server::connection_closed(Connection& connection) {
-  --connection_count_;
   Session* session = &connection.session();
   std::erase(ready_, session);
   if (serving_ != nullptr) {
@@ -206,8 +240,33 @@ void Server::connection_closed(Connection& connection) {
   }
 }
 
-resp::Limits Server::parser_limits(bool authenticated) const {
-  if (!authenticated && !options().requirepass.empty()) return resp::kUnauthenticatedLimits;
+void Server::count_connection(Standing before, Standing now) {
+  if (before != Standing::kNone) --connections_[static_cast<size_t>(before)];
+  if (now != Standing::kNone) ++connections_[static_cast<size_t>(now)];
+}
+
+std::string_view Server::refusal(bool loopback) const {
+  const size_t clients = connections_[static_cast<size_t>(Standing::kClient)];
+  if (clients >= static_cast<size_t>(options().maxclients)) return kTooManyClients;
+  if (options().protected_mode && options().requirepass.empty() && !loopback) {
+    return kProtectedModeError;
+  }
+  return {};
+}
+
+bool Server::may_be_peer() const {
+  const size_t peers = options().peers.size();
+  return peers > 1 && connections_[static_cast<size_t>(Standing::kUnproven)] < kPeerSlots + peers;
+}
+
+resp::Limits Server::peer_limits() const {
+  resp::Limits limits;
+  limits.max_arguments = kPeerMessageBytes / 16;
+  limits.max_bulk_bytes = limits.max_query_bytes = kPeerMessageBytes;
+  return limits;
+}
+
+resp::Limits Server::client_limits() const {
   resp::Limits limits;
   limits.max_bulk_bytes = options().max_bulk_bytes;
   limits.max_query_bytes = options().max_query_bytes;
@@ -281,10 +340,45 @@ void Server::run(Lane lane, std::function<void()> work, std::function<void()> do
   thread.run(std::move(work), std::move(done));
 }
 
+void Server::dial(storage::NodeId peer, const std::string& address) {
+  peers_.set_keepalive(static_cast<unsigned>(options().tcp_keepalive_s));
+  peers_.dial(peer, address);
+}
+
+void Server::send_to_peer(storage::NodeId peer, std::string head,
+                          std::shared_ptr<const std::string> body) {
+  peers_.send(peer, std::move(head), std::move(body));
+}
+
+size_t Server::peer_unsent_bytes(storage::NodeId peer) { return peers_.unsent_bytes(peer); }
+
+void Server::hang_up(storage::NodeId peer) { peers_.hang_up(peer); }
+
+// The clock first: what arrives is judged by a time that is not before its arrival.
+void Server::peer_connected(storage::NodeId peer) {
+  node_->refresh_clock();
+  node_->peer_connected(peer);
+}
+
+void Server::peer_received(storage::NodeId peer, std::string_view bytes) {
+  node_->refresh_clock();
+  node_->peer_received(peer, bytes);
+}
+
+void Server::peer_sent(storage::NodeId peer) {
+  node_->refresh_clock();
+  node_->peer_sent(peer);
+}
+
+void Server::peer_closed(storage::NodeId peer, std::string_view reason) {
+  node_->refresh_clock();
+  node_->peer_closed(peer, reason);
+}
+
 ProcessFigures Server::process_figures() {
   ProcessFigures figures = read_process_figures();
-  figures.network_input_bytes = input_bytes_;
-  figures.network_output_bytes = output_bytes_;
+  figures.network_input_bytes = input_bytes_ + peers_.received_bytes();
+  figures.network_output_bytes = output_bytes_ + peers_.sent_bytes();
   figures.executable = settings_.executable;
   figures.config_file = settings_.config_file;
   return figures;

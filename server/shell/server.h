@@ -4,6 +4,7 @@
 
 #include <uv.h>
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,10 +21,11 @@
 #include "server/shell/connection.h"
 #include "server/shell/lane.h"
 #include "server/shell/listener.h"
+#include "server/shell/peer_connection.h"
 
 namespace kvorum::server {
 
-class Server : public Host {
+class Server : public Host, private PeerEvents {
  public:
   struct Settings {
     std::string executable;
@@ -44,9 +46,13 @@ class Server : public Host {
   uv_loop_t* loop() { return &loop_; }
   Node& node() { return *node_; }
   const Options& options() const { return options_.values(); }
-  resp::Limits parser_limits(bool authenticated) const;
-  size_t connection_count() const { return connection_count_; }
-  void connection_opened() { ++connection_count_; }
+  resp::Limits client_limits() const;
+  resp::Limits peer_limits() const;
+  // Why a client that connects now is not served, as it is told; empty: it is.
+  std::string_view refusal(bool loopback) const;
+  // There are peers, and room for one more connection that may turn out to be one of them.
+  bool may_be_peer() const;
+  void count_connection(Standing before, Standing now);
   void connection_closed(Connection& connection);
   void count_input(size_t bytes);
   void count_output(size_t bytes);
@@ -65,15 +71,27 @@ class Server : public Host {
   storage::FileSystem& file_system() override { return files_; }
   void run(Lane lane, std::function<void()> work, std::function<void()> done) override;
   void session_ready(Session& session) override { ready_.push_back(&session); }
+  void dial(storage::NodeId peer, const std::string& address) override;
+  void send_to_peer(storage::NodeId peer, std::string head,
+                    std::shared_ptr<const std::string> body) override;
+  size_t peer_unsent_bytes(storage::NodeId peer) override;
+  void hang_up(storage::NodeId peer) override;
   ProcessFigures process_figures() override;
   void options_changed() override;
   absl::Status rewrite_configuration() override;
   void stopped(int exit_code) override;
 
  private:
+  // PeerEvents.
+  void peer_connected(storage::NodeId peer) override;
+  void peer_received(storage::NodeId peer, std::string_view bytes) override;
+  void peer_sent(storage::NodeId peer) override;
+  void peer_closed(storage::NodeId peer, std::string_view reason) override;
+
   absl::Status open();
   void start_loop_handles();
   void end_turn();
+  void serve_ready();
   void tick();
   void look_at_idle_clients(int64_t now_us);
   void drain_output();
@@ -92,9 +110,10 @@ class Server : public Host {
   std::unique_ptr<LaneThread> wal_lane_, background_lane_;
   std::unique_ptr<Node> node_;
   Listeners listeners_;
+  PeerConnections peers_;
   std::vector<Session*> ready_;
   std::vector<Session*>* serving_ = nullptr;  // the batch of ready_ being served
-  size_t connection_count_ = 0;
+  std::array<size_t, 4> connections_{};       // by Standing
   uint64_t input_bytes_ = 0, output_bytes_ = 0;
   int64_t loading_logged_us_ = 0;
   int64_t last_idle_check_us_ = 0, last_http_log_us_ = 0;

@@ -12,6 +12,7 @@ namespace {
 std::string flags_of(const Session& session) {
   std::string flags;
   if (session.monitor) flags += 'O';
+  if (session.peer != storage::NodeId{0}) flags += 'S';
   if (session.subscribed()) flags += 'P';
   if (session.in_transaction) flags += 'x';
   if (session.blocked != nullptr) flags += 'b';
@@ -72,6 +73,7 @@ bool parse_client_type(std::string_view text, ClientType& type) {
 }
 
 ClientType client_type(const Session& session) {
+  if (session.peer != storage::NodeId{0}) return ClientType::kReplica;
   return session.subscribed() ? ClientType::kPubSub : ClientType::kNormal;
 }
 

@@ -17,7 +17,7 @@ bool valid_client_word(std::string_view word);
 // "id=3 addr=127.0.0.1:50188 … resp=2", without a line end.
 std::string client_line(const Node& node, const Session& session);
 
-// Redis' classes of clients. Nobody is a master or a replica.
+// Redis' classes of clients. Another node of the cluster is a replica, nobody is a master.
 enum class ClientType : uint8_t { kNormal, kPubSub, kMaster, kReplica };
 // False if there is no such class.
 bool parse_client_type(std::string_view text, ClientType& type);

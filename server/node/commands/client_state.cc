@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "server/node/cluster/cluster.h"
 #include "server/node/commands/arguments.h"
 #include "server/node/commands/client_line.h"
 #include "server/node/commands/command_help.h"
@@ -89,6 +90,22 @@ void client_pause_command(CommandContext& context) {
   const int64_t now_us = context.node.monotonic_us();
   constexpr int64_t kLongestMs = int64_t{1} << 50;  // so that microseconds do not overflow
   context.node.client_pause().pause(mode, now_us, now_us + std::min(timeout_ms, kLongestMs) * 1000);
+  context.reply.ok();
+}
+
+// CLIENT QUORUM n|MAJORITY|ALL
+void client_quorum_command(CommandContext& context) {
+  const auto quorum = replication::WriteQuorum::parse(base::lower(context.arguments[2]));
+  if (!quorum.has_value()) {
+    context.reply.error("ERR the quorum must be a number from 1, MAJORITY or ALL");
+    return;
+  }
+  const size_t voters = context.node.cluster().voters();
+  if (quorum->needed(voters) > voters) {
+    context.reply.error(base::concat("ERR the cluster has ", voters, " voters"));
+    return;
+  }
+  context.session.write_quorum = *quorum;
   context.reply.ok();
 }
 

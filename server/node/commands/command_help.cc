@@ -58,6 +58,8 @@ constexpr Help kHelp[] = {
      "    Stop the current client pause, resuming traffic.\n"
      "PAUSE <timeout> [WRITE|ALL]\n"
      "    Suspend all, or just write, clients for <timeout> milliseconds.\n"
+     "QUORUM (<n>|MAJORITY|ALL)\n"
+     "    Writes of this connection are answered when so many nodes have them on disk.\n"
      "REPLY (ON|OFF|SKIP)\n"
      "    Control the replies sent to the current connection.\n"
      "SETNAME <name>\n"

@@ -3,6 +3,8 @@
 #include <optional>
 
 #include "base/text.h"
+#include "server/node/cluster/cluster.h"
+#include "server/node/cluster/forwarding.h"
 #include "server/node/commands/arguments.h"
 #include "server/node/commands/client_line.h"
 #include "server/node/commands/connection_handlers.h"
@@ -148,7 +150,9 @@ void hello_command(CommandContext& context) {
   reply.bulk("mode");
   reply.bulk("standalone");
   reply.bulk("role");
-  reply.bulk("master");
+  const Cluster& cluster = context.node.cluster();
+  const bool follows = cluster.started() && !cluster.leads();
+  reply.bulk(follows ? "replica" : "master");
   reply.bulk("modules");
   reply.array(0);
 }
@@ -185,12 +189,14 @@ void reset_command(CommandContext& context) {
   Session& session = context.session;
   context.node.monitors().remove(session);
   context.node.transactions().discard(session);
+  context.node.forwarding().forwarder().unwatch(session);
   context.node.pubsub().forget(session);
   session.database = 0;
   session.protocol = resp::Protocol::kResp2;
   session.reply_mode = ReplyMode::kOn;
   session.name.clear();
   session.no_evict = session.no_touch = session.capability_redirect = false;
+  session.write_quorum.reset();
   session.authenticated = context.node.options().values().requirepass.empty();
   session.writer().simple_string("RESET");
 }

@@ -33,6 +33,7 @@ void client_help_command(CommandContext& context);
 void client_no_evict_command(CommandContext& context);
 void client_no_touch_command(CommandContext& context);
 void client_pause_command(CommandContext& context);
+void client_quorum_command(CommandContext& context);
 void client_reply_command(CommandContext& context);
 void client_setinfo_command(CommandContext& context);
 void client_setname_command(CommandContext& context);

@@ -7,6 +7,7 @@
 #include "server/node/commands/observe.h"
 #include "server/node/commands/value_names.h"
 #include "server/node/node.h"
+#include "storage/hlc.h"
 
 namespace kvorum::server {
 
@@ -15,6 +16,7 @@ using storage::Entry;
 namespace {
 
 constexpr uint64_t kMillisecondsPerSecond = 1000;
+constexpr uint64_t kLogicMask = (uint64_t{1} << storage::kHlcLogicBits) - 1;
 
 // The entry of the subcommand's key; null, with nil answered, if there is none.
 const Entry* object(CommandContext& context) {
@@ -59,7 +61,8 @@ void object_version_command(CommandContext& context) {
   const Entry* entry = object(context);
   if (entry == nullptr) return;
   const storage::Stamp stamp = entry->stamp();
-  context.reply.bulk(base::concat(stamp.hlc.value(), "-", stamp.origin.value()));
+  context.reply.bulk(base::concat(storage::HybridLogicalClock::wall_ms(stamp.hlc), "-",
+                                  stamp.hlc.value() & kLogicMask, "-", stamp.origin.value()));
 }
 
 // OBJECT HELP
@@ -79,8 +82,9 @@ void object_help_command(CommandContext& context) {
       "    Return the number of references of the value associated with the specified",
       "    <key>.",
       "VERSION <key>",
-      "    Return the stamp of the last change of the <key>: hybrid logical clock",
-      "    and origin.",
+      "    Return the stamp of the last change of the <key>: milliseconds and logic of",
+      "    the hybrid logical clock, and the node that made it: 1700000000000-0-1.",
+
       "HELP",
       "    Prints this help."};
   context.reply.array(kLines.size());

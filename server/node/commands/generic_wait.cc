@@ -1,8 +1,8 @@
-// WAIT and WAITAOF on a node without followers: no follower ever has anything.
-#include <limits>
+// WAIT and WAITAOF: how many followers have on disk what a session wrote. Only a leader knows.
+#include <algorithm>
 #include <memory>
 
-#include "base/text.h"
+#include "server/node/cluster/cluster.h"
 #include "server/node/commands/arguments.h"
 #include "server/node/commands/generic_handlers.h"
 #include "server/node/node.h"
@@ -24,30 +24,59 @@ int64_t deadline_us(Node& node, int64_t timeout_ms) {
   return deadline;
 }
 
-// What WAITAOF reports: whether the session's last write is durable here, and on how many
-// followers.
-void reply_durable(resp::ReplyWriter reply, bool local) {
+// Followers that have everything this session wrote on disk.
+int64_t followers_with(Node& node, const Session& session) {
+  const auto& followers = node.cluster().replica().progress();
+  return std::count_if(followers.begin(), followers.end(), [&](const auto& follower) {
+    return follower.second.match.lsn >= session.last_write.lsn;
+  });
+}
+
+bool durable_here(Node& node, const Session& session) {
+  // Not the commit: under everysec and never a record is committed before it is synced.
+  return node.log().wal().synced().lsn >= session.last_write.lsn;
+}
+
+void reply_durable(Node& node, Session& session) {
+  resp::ReplyWriter reply = session.writer();
   reply.array(2);
-  reply.integer(local ? 1 : 0);
-  reply.integer(0);
+  reply.integer(durable_here(node, session) ? 1 : 0);
+  reply.integer(followers_with(node, session));
+}
+
+// True, with the error answered, if the wait is for a leadership that is over.
+bool leadership_is_over(Node& node, Session& session) {
+  if (node.cluster().leads()) return false;
+  session.writer().error("TRYAGAIN This node leads no more. Ask again.");
+  return true;
 }
 
 }  // namespace
 
 // WAIT numreplicas timeout
 void wait_command(CommandContext& context) {
+  Node& node = context.node;
   int64_t replicas = 0, timeout_ms = 0;
   if (!read_integer(context, context.arguments[1], replicas)) return;
   if (!read_timeout_ms(context, context.arguments[2], timeout_ms)) return;
-  if (replicas <= 0 || context.node.executing_transaction()) {
-    context.reply.integer(0);
+  const int64_t now = followers_with(node, context.session);
+  if (now >= replicas || node.executing_transaction()) {
+    context.reply.integer(now);
     return;
   }
   auto blocked = std::make_unique<Blocked>();
-  blocked->deadline_us = deadline_us(context.node, timeout_ms);
-  blocked->try_finish = [](Session&) { return false; };
-  blocked->on_timeout = [](Session& session) { session.writer().integer(0); };
-  context.node.block(context.session, std::move(blocked));
+  blocked->deadline_us = deadline_us(node, timeout_ms);
+  blocked->try_finish = [&node, replicas](Session& session) {
+    if (leadership_is_over(node, session)) return true;
+    const int64_t followers = followers_with(node, session);
+    if (followers < replicas) return false;
+    session.writer().integer(followers);
+    return true;
+  };
+  blocked->on_timeout = [&node](Session& session) {
+    session.writer().integer(followers_with(node, session));
+  };
+  node.block(context.session, std::move(blocked));
 }
 
 // WAITAOF numlocal numreplicas timeout
@@ -62,25 +91,23 @@ void waitaof_command(CommandContext& context) {
   }
   if (!read_timeout_ms(context, context.arguments[3], timeout_ms)) return;
 
-  const auto durable = [&node](const Session& session) {
-    // Not the commit: under everysec and never a record is committed before it is synced.
-    return node.log().wal().synced() >= session.last_write;
+  const auto reached = [&node, local, replicas](const Session& session) {
+    return (local == 0 || durable_here(node, session)) && followers_with(node, session) >= replicas;
   };
-  if ((replicas == 0 && (local == 0 || durable(context.session))) || node.executing_transaction()) {
-    reply_durable(context.reply, durable(context.session));
+  if (reached(context.session) || node.executing_transaction()) {
+    reply_durable(node, context.session);
     return;
   }
   if (local == 1) node.log().wal().request_sync();  // goes out at the end of this turn
   auto blocked = std::make_unique<Blocked>();
   blocked->deadline_us = deadline_us(node, timeout_ms);
-  blocked->try_finish = [durable, replicas](Session& session) {
-    if (replicas > 0 || !durable(session)) return false;
-    reply_durable(session.writer(), true);
+  blocked->try_finish = [&node, reached](Session& session) {
+    if (leadership_is_over(node, session)) return true;
+    if (!reached(session)) return false;
+    reply_durable(node, session);
     return true;
   };
-  blocked->on_timeout = [durable](Session& session) {
-    reply_durable(session.writer(), durable(session));
-  };
+  blocked->on_timeout = [&node](Session& session) { reply_durable(node, session); };
   node.block(context.session, std::move(blocked));
 }
 

@@ -1,5 +1,10 @@
-// What Redis' replication commands answer on a node that stands alone.
+// Redis' replication commands, and where messages between nodes come in.
+#include <vector>
+
 #include "base/text.h"
+#include "server/node/cluster/cluster.h"
+#include "server/node/cluster/follower_view.h"
+#include "server/node/cluster/peer_message.h"
 #include "server/node/commands/arguments.h"
 #include "server/node/commands/server_handlers.h"
 #include "server/node/node.h"
@@ -45,6 +50,13 @@ void failover_command(CommandContext& context) {
 // REPLCONF [option value [option value ...]]
 void replconf_command(CommandContext& context) {
   const resp::Arguments& arguments = context.arguments;
+  // REPLCONF ACK is a word of Redis' too, and gets no answer.
+  const bool from_peer = context.session.peer != storage::NodeId{0};
+  if (arguments.size() >= 2 && peer::is_peer_word(arguments[1]) &&
+      (from_peer || !is_word(arguments[1], "ack"))) {
+    context.node.cluster().receive(context.session, arguments);
+    return;
+  }
   if (arguments.size() % 2 == 0) {
     context.reply.error(kSyntaxError);
     return;
@@ -69,12 +81,48 @@ void replicaof_command(CommandContext& context) {
 // SLAVEOF host port | SLAVEOF NO ONE
 void slaveof_command(CommandContext& context) { replicaof_command(context); }
 
-// ROLE
-void role_command(CommandContext& context) {
+namespace {
+
+// [ip, port, offset] of each follower that is there.
+void reply_master(CommandContext& context) {
+  const std::vector<FollowerView> followers = connected_followers(context.node);
   context.reply.array(3);
   context.reply.bulk("master");
   context.reply.integer(static_cast<int64_t>(context.node.commit_position().lsn.value()));
-  context.reply.array(0);
+  context.reply.array(followers.size());
+  for (const FollowerView& follower : followers) {
+    context.reply.array(3);
+    context.reply.bulk(follower.address.host);
+    context.reply.bulk_integer(follower.address.port);
+    context.reply.bulk_integer(static_cast<int64_t>(follower.durable_lsn.value()));
+  }
+}
+
+std::string_view link_state(const Cluster& cluster) {
+  if (cluster.leader() == storage::NodeId{0}) return "connect";
+  return cluster.snapshots().receiving() ? "sync" : "connected";
+}
+
+void reply_follower(CommandContext& context) {
+  const HostAndPort leader = address_of(context.node.cluster().leader_address());
+  context.reply.array(5);
+  context.reply.bulk("slave");
+  context.reply.bulk(leader.host);
+  context.reply.integer(leader.port);
+  context.reply.bulk(link_state(context.node.cluster()));
+  context.reply.integer(static_cast<int64_t>(context.node.log().applied().lsn.value()));
+}
+
+}  // namespace
+
+// ROLE
+void role_command(CommandContext& context) {
+  const Cluster& cluster = context.node.cluster();
+  if (cluster.started() && !cluster.leads()) {
+    reply_follower(context);
+  } else {
+    reply_master(context);
+  }
 }
 
 }  // namespace kvorum::server

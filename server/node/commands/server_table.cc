@@ -102,7 +102,7 @@ constexpr Command kCommands[] = {
      "target{host port<integer> FORCE?}=TO? ABORT? milliseconds<integer>=TIMEOUT?"},
     {"info",
      -1,
-     kLoading | kStale | kKeyspaceWide,
+     kLoading | kStale,
      {},
      info_command,
      "server",

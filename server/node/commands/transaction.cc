@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "server/node/cluster/forwarding.h"
 #include "server/node/command.h"
 #include "server/node/node.h"
 #include "server/node/session.h"
@@ -27,6 +28,7 @@ void discard(CommandContext& context) {
     return;
   }
   context.node.transactions().discard(context.session);
+  context.node.forwarding().forwarder().unwatch(context.session);
   context.reply.ok();
 }
 
@@ -64,6 +66,7 @@ void exec(CommandContext& context) {
   const bool touched = session.watch_touched || watched_expired(context);
   const std::vector<QueuedCommand> queued = std::move(session.queued);
   context.node.transactions().discard(session);
+  context.node.forwarding().forwarder().unwatch(session);
   if (broken) {
     context.reply.error("EXECABORT Transaction discarded because of previous errors.");
   } else if (touched) {
@@ -90,6 +93,7 @@ void watch(CommandContext& context) {
 // UNWATCH
 void unwatch(CommandContext& context) {
   context.node.transactions().unwatch(context.session);
+  context.node.forwarding().forwarder().unwatch(context.session);
   context.reply.ok();
 }
 

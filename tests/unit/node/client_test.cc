@@ -176,5 +176,15 @@ TEST(ClientPauseRule, APauseInForceOnlyGetsLongerAndStricter) {
   EXPECT_EQ(pause.mode(290), Mode::kAll);
 }
 
+TEST_F(ClientCommands, QuorumOfALoneNodeIsOne) {
+  for (const char* good : {"1", "majority", "ALL"}) {
+    EXPECT_EQ(run({"CLIENT", "QUORUM", good}), "+OK\r\n") << good;
+    EXPECT_EQ(run({"SET", "key", "value"}), "+OK\r\n") << good;
+  }
+  EXPECT_EQ(run({"CLIENT", "QUORUM", "2"}), "-ERR the cluster has 1 voters\r\n");
+  EXPECT_EQ(run({"CLIENT", "QUORUM", "few"}),
+            "-ERR the quorum must be a number from 1, MAJORITY or ALL\r\n");
+}
+
 }  // namespace
 }  // namespace kvorum::server

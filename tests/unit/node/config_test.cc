@@ -66,6 +66,19 @@ TEST_F(ConfigCommands, AnErrorStaysOneLine) {
   EXPECT_EQ(reply.find('\n'), reply.size() - 1);
 }
 
+TEST_F(ConfigCommands, OfTheClusterOnlyWhatTheLogDoesNotHoldChangesWhileRunning) {
+  EXPECT_EQ(run({"CONFIG", "SET", "write-timeout-ms", "250", "follower-writes", "readonly"}),
+            "+OK\r\n");
+  EXPECT_EQ(options.values().write_timeout_ms, 250);
+  EXPECT_EQ(options.values().follower_writes, "readonly");
+  for (const char* name : {"cluster-id", "cluster-secret", "peers", "write-quorum", "heartbeat-ms",
+                           "election-timeout-ms", "max-clock-drift-ms"}) {
+    EXPECT_THAT(run({"CONFIG", "SET", name, "1"}), HasSubstr("can't set immutable config"));
+  }
+  EXPECT_EQ(run({"CONFIG", "GET", "write-quorum"}),
+            "*2\r\n$12\r\nwrite-quorum\r\n$8\r\nmajority\r\n");
+}
+
 TEST_F(ConfigCommands, RewriteIsTheHostsBusiness) {
   EXPECT_EQ(run({"CONFIG", "REWRITE"}), "+OK\r\n");
   host.rewrite_result = absl::FailedPreconditionError("none");

@@ -102,12 +102,16 @@ std::string values_cell(const Option& option) {
       return choices_text(option.choices);
     case OptionType::kEvents:
       return "letters";
+    case OptionType::kQuorum:
+      return "`majority`, `all`, a number of nodes";
   }
   return {};
 }
 
 std::string row(const Option& option) {
-  return base::concat("| `", option.name, "` | ",
+  const std::string key =
+      option.short_key.empty() ? "" : base::concat(", in the file ", code(option.short_key));
+  return base::concat("| `", option.name, "`", key, " | ",
                       option.redis_name.empty() ? "" : code(option.redis_name), " | ",
                       default_cell(option), " | ", values_cell(option), " | ",
                       option.changeable ? "yes" : "no", " | ", cell(option.documentation), " |\n");
@@ -151,7 +155,7 @@ TEST(ConfigurationDocument, ShowsEveryOptionAsTheTableHasIt) {
 TEST(ConfigurationDocument, HasNoSecondListOfOptions) {
   const std::string document = read_document();
   for (const Option& option : OptionTable::options()) {
-    const std::string start = base::concat("\n| `", option.name, "` |");
+    const std::string start = base::concat("\n| `", option.name, "`");
     const size_t at = document.find(start);
     ASSERT_NE(at, std::string::npos) << option.name;
     EXPECT_EQ(document.find(start, at + 1), std::string::npos) << option.name;

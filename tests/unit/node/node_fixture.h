@@ -36,6 +36,14 @@ class SimulatedHost : public Host {
     lanes_[static_cast<size_t>(lane)].push_back({std::move(work), std::move(done)});
   }
   void session_ready(Session& session) override { ready.push_back(&session); }
+  void dial(storage::NodeId peer, const std::string&) override { dialled.push_back(peer); }
+  void send_to_peer(storage::NodeId, std::string head,
+                    std::shared_ptr<const std::string> body) override {
+    sent_to_peers += head;
+    if (body != nullptr) sent_to_peers += *body;
+  }
+  size_t peer_unsent_bytes(storage::NodeId) override { return 0; }
+  void hang_up(storage::NodeId) override {}
   ProcessFigures process_figures() override { return figures; }
   void options_changed() override { ++option_changes; }
   absl::Status rewrite_configuration() override { return rewrite_result; }
@@ -64,6 +72,8 @@ class SimulatedHost : public Host {
   int64_t monotonic_now_us = 1'000'000;
   std::vector<std::string> log_lines;
   std::vector<Session*> ready;
+  std::vector<storage::NodeId> dialled;
+  std::string sent_to_peers;
   ProcessFigures figures;
   int option_changes = 0;
   absl::Status rewrite_result;

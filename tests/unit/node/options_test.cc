@@ -4,6 +4,7 @@
 
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/text.h"
 
@@ -92,10 +93,48 @@ TEST(OptionsTest, OctalPermissionsRoundTrip) {
   EXPECT_FALSE(set(table, "unixsocketperm", "8").ok());
 }
 
+TEST(OptionsTest, AQuorumIsAWordOrANumber) {
+  OptionTable table;
+  for (const char* good : {"1", "7", "majority", "all"}) {
+    EXPECT_TRUE(set(table, "write-quorum", good).ok()) << good;
+    EXPECT_EQ(get(table, "write-quorum"), good);
+  }
+  for (const char* bad : {"", "0", "-1", "most", "1x", "Majority "}) {
+    EXPECT_FALSE(set(table, "write-quorum", bad).ok()) << bad;
+  }
+  EXPECT_EQ(get(table, "write-quorum"), "all");
+}
+
+TEST(OptionsTest, PeersAreAListWithBlanksOrCommas) {
+  OptionTable table;
+  ASSERT_TRUE(set(table, "peers", "1=a:1, 2=b:2 3=c:3").ok());
+  EXPECT_EQ(table.values().peers, (std::vector<std::string>{"1=a:1", "2=b:2", "3=c:3"}));
+}
+
+// In the file both [node] and [cluster] have an `id`; a flag and CONFIG need one name for each.
+TEST(OptionsTest, AKeyBelongsToItsSectionAndANameToAll) {
+  EXPECT_EQ(OptionTable::find_key("node", "id"), OptionTable::find("id"));
+  EXPECT_EQ(OptionTable::find_key("cluster", "id"), OptionTable::find("cluster-id"));
+  EXPECT_EQ(OptionTable::find_key("cluster", "secret"), OptionTable::find("cluster-secret"));
+  EXPECT_EQ(OptionTable::find_key("cluster", "cluster-id"), nullptr);
+  EXPECT_EQ(OptionTable::find("secret"), nullptr);
+}
+
+TEST(OptionsTest, AValueKnowsWhereItCameFrom) {
+  OptionTable table;
+  const Option& peers = *OptionTable::find("peers");
+  EXPECT_EQ(table.origin(peers), "the default");
+  table.set_origin(peers, {"node.toml:3", "node.toml:4"});
+  EXPECT_EQ(table.origin(peers, 0), "node.toml:3");
+  EXPECT_EQ(table.origin(peers, 1), "node.toml:4");
+  EXPECT_EQ(table.origin(peers, 9), "node.toml:4");
+}
+
 TEST(OptionsTest, TheNearestNameIsOffered) {
   EXPECT_EQ(OptionTable::nearest("prot"), "port");
   EXPECT_EQ(OptionTable::nearest("segmentsize"), "segment-size");
   EXPECT_EQ(OptionTable::nearest("requirepas"), "requirepass");
+  EXPECT_EQ(OptionTable::nearest("secrets"), "cluster-secret");
 }
 
 }  // namespace

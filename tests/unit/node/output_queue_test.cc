@@ -8,14 +8,23 @@ namespace kvorum::server {
 namespace {
 
 using storage::Lsn;
-using storage::Term;
 
-Gate at(uint64_t lsn) { return {{Term{1}, Lsn{lsn}}, 1}; }
+constexpr OutputQueue::Errors kErrors = {"-W\r\n", "-R\r\n"};
 
+// A write waits for two of three voters, a read for its record's commit; lsn 0: nothing waits.
 void add(OutputQueue& queue, std::string_view bytes, uint64_t lsn,
          OutputKind kind = OutputKind::kWrite) {
   queue.buffer() += bytes;
-  queue.seal(at(lsn), kind);
+  std::optional<Gate> gate;
+  if (lsn != 0)
+    gate = Gate{.lsn = Lsn{lsn}, .voters = uint16_t(kind == OutputKind::kWrite ? 2 : 0)};
+  queue.seal(gate, kind);
+}
+
+// Three voters; two of them, and so the commit, are at `commit`.
+bool open(OutputQueue& queue, uint64_t commit) {
+  const Lsn durable_on[] = {Lsn{commit + 1}, Lsn{commit}, Lsn{0}};
+  return queue.open({.commit = Lsn{commit}, .majority = 2, .durable_on = durable_on});
 }
 
 TEST(OutputQueueTest, AReplyWithoutAGateLeavesAtOnce) {
@@ -29,9 +38,9 @@ TEST(OutputQueueTest, AGatedReplyWaitsForItsCommit) {
   OutputQueue queue;
   add(queue, "a", 5);
   EXPECT_EQ(queue.sendable(), "");
-  EXPECT_FALSE(queue.open(Lsn{4}));
+  EXPECT_FALSE(open(queue, 4));
   EXPECT_EQ(queue.sendable(), "");
-  EXPECT_TRUE(queue.open(Lsn{5}));
+  EXPECT_TRUE(open(queue, 5));
   EXPECT_EQ(queue.sendable(), "a");
 }
 
@@ -40,7 +49,7 @@ TEST(OutputQueueTest, NothingOvertakesAGatedReply) {
   add(queue, "write", 5);
   add(queue, "read", 0, OutputKind::kRead);
   EXPECT_EQ(queue.sendable(), "");
-  queue.open(Lsn{5});
+  open(queue, 5);
   EXPECT_EQ(queue.sendable(), "writeread");
 }
 
@@ -48,10 +57,10 @@ TEST(OutputQueueTest, GatesOpenOneByOne) {
   OutputQueue queue;
   add(queue, "one", 1);
   add(queue, "two", 2);
-  queue.open(Lsn{1});
+  open(queue, 1);
   EXPECT_EQ(queue.sendable(), "one");
   queue.sent(3);
-  queue.open(Lsn{2});
+  open(queue, 2);
   EXPECT_EQ(queue.sendable(), "two");
 }
 
@@ -62,7 +71,8 @@ TEST(OutputQueueTest, AnUndoneWriteBecomesAnErrorAndItsPushVanishes) {
   add(queue, "saw it", 4, OutputKind::kRead);
   add(queue, "event", 4, OutputKind::kPush);
   add(queue, "free", 0, OutputKind::kRead);
-  EXPECT_TRUE(queue.undo_above(Lsn{3}, "-W\r\n", "-R\r\n"));
+  queue.drop_above(Lsn{3}, kErrors);
+  EXPECT_TRUE(open(queue, 3));
   EXPECT_EQ(queue.sendable(), "kept-W\r\n-R\r\nfree");
 }
 
@@ -70,8 +80,9 @@ TEST(OutputQueueTest, WhatIsCommittedLeavesThoughItStoodBehindAnUndoneReply) {
   OutputQueue queue;
   add(queue, "undone", 10);
   add(queue, "read of 5", 5, OutputKind::kRead);
-  queue.open(Lsn{9});
-  queue.undo_above(Lsn{9}, "-W\r\n", "-R\r\n");
+  open(queue, 9);
+  queue.drop_above(Lsn{9}, kErrors);
+  open(queue, 9);
   EXPECT_EQ(queue.sendable(), "-W\r\nread of 5");
 }
 
@@ -79,9 +90,67 @@ TEST(OutputQueueTest, WhatFollowsAnUndoneReplyCanLeave) {
   OutputQueue queue;
   add(queue, "sent before", 0);
   add(queue, "undone", 9);
-  EXPECT_TRUE(queue.undo_above(Lsn{8}, "-W\r\n", "-R\r\n"));
+  queue.drop_above(Lsn{8}, kErrors);
+  EXPECT_TRUE(open(queue, 8));
   EXPECT_EQ(queue.sendable(), "sent before-W\r\n");
   EXPECT_FALSE(queue.gated());
+}
+
+TEST(OutputQueueTest, BelowAMajorityAWriteNeedsNoCommit) {
+  OutputQueue queue;
+  queue.buffer() += "asynchronous";
+  queue.seal(Gate{.lsn = Lsn{5}, .voters = 1}, OutputKind::kWrite);
+  const Lsn durable_on[] = {Lsn{5}, Lsn{0}, Lsn{0}};
+  EXPECT_TRUE(queue.open({.commit = Lsn{0}, .majority = 2, .durable_on = durable_on}));
+}
+
+TEST(OutputQueueTest, AMajorityOnDiskIsNotEnoughWithoutACommit) {
+  OutputQueue queue;
+  add(queue, "of an older term", 5);
+  const Lsn durable_on[] = {Lsn{5}, Lsn{5}, Lsn{5}};
+  EXPECT_FALSE(queue.open({.commit = Lsn{4}, .majority = 2, .durable_on = durable_on}));
+}
+
+TEST(OutputQueueTest, MoreVotersThanThereAreNeverAnswer) {
+  OutputQueue queue;
+  queue.buffer() += "w";
+  queue.seal(Gate{.lsn = Lsn{5}, .voters = 4}, OutputKind::kWrite);
+  const Lsn durable_on[] = {Lsn{9}, Lsn{9}, Lsn{9}};
+  EXPECT_FALSE(queue.open({.commit = Lsn{9}, .majority = 2, .durable_on = durable_on}));
+}
+
+TEST(OutputQueueTest, AReadWaitsUntilLeadershipIsConfirmedBeyondIt) {
+  OutputQueue queue;
+  queue.buffer() += "read";
+  queue.seal(Gate{.read_us = 1000}, OutputKind::kRead);
+  GateView view;
+  view.reads_until_us = 999;
+  EXPECT_FALSE(queue.open(view));
+  view.reads_until_us = 1000;
+  EXPECT_TRUE(queue.open(view));
+}
+
+TEST(OutputQueueTest, LostLeadershipFailsTheReadsItHasNotConfirmedAndNothingElse) {
+  OutputQueue queue;
+  add(queue, "write", 5);
+  queue.buffer() += "read";
+  queue.seal(Gate{.read_us = 1000}, OutputKind::kRead);
+  queue.drop_reads(999, kErrors);
+  EXPECT_FALSE(open(queue, 4));
+  EXPECT_TRUE(open(queue, 5));
+  EXPECT_EQ(queue.sendable(), "write-R\r\n");
+}
+
+TEST(OutputQueueTest, AGateThatHasWaitedTooLongBecomesAnError) {
+  OutputQueue queue;
+  queue.buffer() += "write";
+  queue.seal(Gate{.lsn = Lsn{5}, .voters = 2, .deadline_us = 100}, OutputKind::kWrite);
+  EXPECT_EQ(queue.deadline_us(), 100);
+  queue.expire(99, kErrors);
+  EXPECT_FALSE(open(queue, 4));
+  queue.expire(100, kErrors);
+  EXPECT_TRUE(open(queue, 4));
+  EXPECT_EQ(queue.sendable(), "-W\r\n");
 }
 
 TEST(OutputQueueTest, DroppedBytesLeaveNoTrace) {
@@ -99,12 +168,12 @@ TEST(OutputQueueTest, SentBytesAreCutOffWithoutDisturbingTheGates) {
   const std::string large(200'000, 'x');
   add(queue, large, 1);
   add(queue, "tail", 2);
-  queue.open(Lsn{1});
+  open(queue, 1);
   queue.sent(150'000);
   EXPECT_EQ(queue.size(), 50'004u);
   queue.sent(50'000);
   EXPECT_EQ(queue.sendable(), "");
-  queue.open(Lsn{2});
+  open(queue, 2);
   EXPECT_EQ(queue.sendable(), "tail");
   queue.sent(4);
   EXPECT_EQ(queue.size(), 0u);

@@ -45,6 +45,8 @@ TEST_F(ServerCommands, ReplicaOfAHostIsRefused) {
 
 TEST_F(ServerCommands, ReplconfAckGetsNoReply) {
   EXPECT_EQ(run({"REPLCONF", "ACK", "1"}), "");
+  EXPECT_EQ(run({"REPLCONF", "VOTE", "1"}),
+            "-NOAUTH messages between nodes begin with REPLCONF HELLO\r\n");
   EXPECT_EQ(run({"REPLCONF", "GETACK", "*"}), "");
 }
 

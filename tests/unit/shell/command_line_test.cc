@@ -56,6 +56,32 @@ TEST(CommandLineTest, ABadValueNamesTheFlag) {
   EXPECT_EQ(error_of({"--port", "x"}), "--port: argument couldn't be parsed into an integer");
 }
 
+TEST(CommandLineTest, FlagsOfAListAddUpAndReplaceTheFiles) {
+  const std::string path = testing::TempDir() + "/peers.toml";
+  std::ofstream(path) << "[cluster]\nid = \"demo\"\npeers = [\"1=old:1\"]\n";
+  OptionTable options;
+  const auto command_line =
+      read({"--config", path, "--peers", "1=a:1", "--peers=2=b:2,3=c:3"}, options);
+  ASSERT_TRUE(command_line.ok()) << base::view(command_line.status().message());
+  EXPECT_EQ(options.values().peers, (std::vector<std::string>{"1=a:1", "2=b:2", "3=c:3"}));
+  std::remove(path.c_str());
+}
+
+TEST(CommandLineTest, WhatOptionsSayTogetherIsCheckedAndTheFlagNamed) {
+  EXPECT_EQ(error_of({"--id", "4", "--cluster-id", "demo", "--peers", "1=a:1,2=b:2"}),
+            "--peers: this node's id, 4, is not among the peers: every node is in its own list");
+  EXPECT_EQ(error_of({"--write-quorum", "2"}),
+            "--write-quorum: write-quorum 2 can never be reached by 1 node");
+}
+
+TEST(CommandLineTest, WhatOptionsSayTogetherIsCheckedAndTheLineNamed) {
+  const std::string path = testing::TempDir() + "/cluster.toml";
+  std::ofstream(path) << "[cluster]\nid = \"demo\"\npeers = [\n  \"1=a:1\",\n  \"2=b:2\",\n"
+                         "  \"2=c:3\",\n]\n";
+  EXPECT_EQ(error_of({"--config", path}), path + ":6: two peers have the id 2: b:2 and c:3");
+  std::remove(path.c_str());
+}
+
 TEST(CommandLineTest, HelpNamesEveryOption) {
   const std::string help = help_text();
   for (const Option& option : OptionTable::options()) {

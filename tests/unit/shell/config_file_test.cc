@@ -35,6 +35,29 @@ TEST(ConfigFileTest, EverySectionIsRead) {
   EXPECT_EQ(options.values().log_level, "debug");
 }
 
+TEST(ConfigFileTest, TheClusterSectionHasItsOwnIdAndSecret) {
+  OptionTable options;
+  const absl::Status status = read_config(
+      "[node]\nid = 2\n[cluster]\nid = \"demo\"\nsecret = \"s\"\n"
+      "peers = [\"1=127.0.0.1:7000\", \"2=127.0.0.1:7001\"]\nwrite-quorum = 2\n"
+      "write-timeout-ms = 100\n",
+      "node.toml", options);
+  ASSERT_TRUE(status.ok()) << base::view(status.message());
+  EXPECT_EQ(options.values().id, 2);
+  EXPECT_EQ(options.values().cluster_id, "demo");
+  EXPECT_EQ(options.values().cluster_secret, "s");
+  EXPECT_EQ(options.values().peers,
+            (std::vector<std::string>{"1=127.0.0.1:7000", "2=127.0.0.1:7001"}));
+  EXPECT_EQ(options.values().write_quorum, "2");
+  EXPECT_EQ(options.values().write_timeout_ms, 100);
+  EXPECT_EQ(options.origin(*OptionTable::find("write-quorum")), "node.toml:7");
+}
+
+TEST(ConfigFileTest, ANameOfTheCommandLineIsToldItsKeyOfTheFile) {
+  EXPECT_EQ(error_of("[cluster]\ncluster-id = \"demo\"\n"),
+            "node.toml:2: unknown key 'cluster-id' in [cluster]; did you mean 'id' in [cluster]?");
+}
+
 TEST(ConfigFileTest, AnUnknownKeyIsNamedWithItsLineAndTheNearestOne) {
   EXPECT_EQ(error_of("[node]\n\nprot = 7000\n"),
             "node.toml:3: unknown key 'prot' in [node]; did you mean 'port' in [node]?");
@@ -89,8 +112,20 @@ TEST(ConfigFileTest, RewritingKeepsCommentsAndReplacesValuesWhereTheyStand) {
             "fsync = 'never'\n[observe]\nslowlog-max-len = 5\n");
 }
 
+TEST(ConfigFileTest, RewritingKeepsTheIdsOfBothSectionsApart) {
+  OptionTable options;
+  const std::string text = "[cluster]\nid = \"old\"\n[node]\nid = 1\n";
+  ASSERT_TRUE(options.set(*OptionTable::find("cluster-id"), "demo").ok());
+  ASSERT_TRUE(options.set(*OptionTable::find("cluster-secret"), "s").ok());
+  ASSERT_TRUE(options.set(*OptionTable::find("id"), "7").ok());
+  EXPECT_EQ(rewrite_config(text, options),
+            "[cluster]\nsecret = 's'\nid = 'demo'\n[node]\nid = 7\n");
+}
+
 TEST(ConfigFileTest, WhatIsRewrittenReadsBackAsTheSameOptions) {
   OptionTable options;
+  ASSERT_TRUE(options.set(*OptionTable::find("peers"), "1=a:1,2=b:2").ok());
+  ASSERT_TRUE(options.set(*OptionTable::find("write-quorum"), "2").ok());
   ASSERT_TRUE(options.set(*OptionTable::find("requirepass"), "a \"quoted\" \\ päss").ok());
   ASSERT_TRUE(options.set(*OptionTable::find("maxmemory"), "12345").ok());
   ASSERT_TRUE(options.set(*OptionTable::find("unix-socket-permissions"), "700").ok());

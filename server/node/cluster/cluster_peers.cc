@@ -1,0 +1,308 @@
+// The cluster's links: who there is, what comes in, who is let in.
+#include <utility>
+
+#include "base/check.h"
+#include "base/text.h"
+#include "server/node/cluster/birth.h"
+#include "server/node/cluster/cluster.h"
+#include "server/node/cluster/forwarding.h"
+#include "server/node/cluster/hello_check.h"
+#include "server/node/node.h"
+#include "server/node/persistence.h"
+#include "storage/snapshot_format.h"
+
+namespace kvorum::server {
+
+using replication::Member;
+using storage::NodeId;
+
+// --- Links.
+
+peer::Hello Cluster::our_hello() const {
+  const Options& options = node_.options().values();
+  peer::Hello hello;
+  hello.cluster_id = options.cluster_id;
+  hello.secret = options.cluster_secret;
+  hello.node = identity_.node;
+  hello.instance = identity_.instance;
+  hello.incarnation = identity_.incarnation;
+  hello.boot = identity_.boot;
+  return hello;
+}
+
+void Cluster::open_links(const std::vector<Member>& members) {
+  for (const Member& member : members) {
+    if (member.id == identity_.node || links_.contains(member.id)) continue;
+    const NodeId peer = member.id;
+    PeerLink::Events events;
+    events.ready = [this, peer](const peer::Hello& hello) { link_ready(peer, hello); };
+    events.lost = [this, peer] { link_lost(peer); };
+    events.room = [this] { end_turn(); };
+    links_[peer] = std::make_unique<PeerLink>(
+        host_, PeerLink::Identity{our_hello(), peer, member.address}, std::move(events));
+  }
+}
+
+void Cluster::do_membership_change() {
+  voters_ = membership().voters().size();
+  for (auto link = links_.begin(); link != links_.end();) {
+    link = membership().find(link->first) == nullptr ? links_.erase(link) : std::next(link);
+  }
+  open_links(membership().members);
+  node_.log().set_keep_recent(membership().members.size() > 1);
+}
+
+PeerLink* Cluster::ready_link(NodeId peer) {
+  const auto link = links_.find(peer);
+  return link == links_.end() || !link->second->ready() ? nullptr : link->second.get();
+}
+
+PeerLink* Cluster::member_link(NodeId peer) {
+  const auto hello = hellos_.find(peer);
+  if (hello == hellos_.end() || hello->second.incarnation != identity_.incarnation) return nullptr;
+  return ready_link(peer);
+}
+
+void Cluster::link_ready(NodeId peer, const peer::Hello& hello) {
+  hellos_[peer] = hello;
+  if (birth_ != nullptr) birth_->linked(hello);
+  if (replica_ == nullptr) return;
+  node_.forwarding().link_ready(peer);
+  end_turn();
+}
+
+void Cluster::link_lost(NodeId peer) {
+  hellos_.erase(peer);
+  if (birth_ != nullptr) birth_->link_lost(peer);
+  if (replica_ == nullptr) return;
+  replica_->link_lost(peer);
+  snapshots_.link_lost(peer);
+  node_.forwarding().link_lost(peer);
+}
+
+void Cluster::peer_connected(NodeId peer) {
+  if (const auto link = links_.find(peer); link != links_.end()) link->second->connected();
+}
+
+void Cluster::peer_received(NodeId peer, std::string_view bytes) {
+  if (const auto link = links_.find(peer); link != links_.end()) link->second->received(bytes);
+}
+
+void Cluster::peer_sent(NodeId peer) {
+  if (const auto link = links_.find(peer); link != links_.end()) link->second->sent();
+}
+
+void Cluster::peer_closed(NodeId peer, std::string_view reason) {
+  if (const auto link = links_.find(peer); link != links_.end()) link->second->closed(reason);
+}
+
+// --- Birth.
+
+void Cluster::form(const storage::Identity& identity, replication::Membership seed,
+                   std::function<void(const peer::Birth&, bool learner)> born) {
+  identity_ = identity;
+  open_links(seed.members);
+  make_birth(std::move(seed), std::nullopt, std::move(born));
+}
+
+void Cluster::make_birth(replication::Membership seed, std::optional<peer::Birth> birth,
+                         std::function<void(const peer::Birth&, bool learner)> born) {
+  Birth::Settings settings{identity_.node, identity_.instance, std::move(seed)};
+  Birth::Events events;
+  events.send = [this](NodeId peer, const peer::Birth& offered) {
+    if (PeerLink* link = ready_link(peer)) link->send(offered);
+  };
+  events.born = std::move(born);
+  if (birth.has_value()) {
+    birth_ =
+        std::make_unique<Birth>(host_, std::move(settings), std::move(events), *std::move(birth));
+  } else {
+    birth_ = std::make_unique<Birth>(host_, std::move(settings), std::move(events));
+  }
+}
+
+// --- What comes in.
+
+void Cluster::receive(Session& session, resp::Arguments arguments) {
+  if (session.peer == NodeId{0} && !base::equal_ignoring_case(arguments[1], "hello")) {
+    session.writer().error("NOAUTH messages between nodes begin with REPLCONF HELLO");
+    return;
+  }
+  hear(session, arguments);
+}
+
+void Cluster::hear(Session& session, resp::Arguments arguments) {
+  absl::StatusOr<peer::Message> message = peer::decode(identity_.incarnation, arguments);
+  if (!message.ok()) {
+    host_.log(LogLevel::kWarning, base::concat("closed the connection of ", session.address, ": ",
+                                               message.status().message()));
+    session.writer().error(base::concat("ERR ", message.status().message()));
+    session.close_after_reply = true;
+    return;
+  }
+  if (session.peer == leader()) {
+    leader_heard_us_ = node_.monotonic_us();
+    if (replica_ != nullptr) replica_->heard_from_leader(session.peer, replica_->term());
+  }
+  std::visit([&](auto& each) { handle(session, each); }, *message);
+}
+
+void Cluster::handle(Session& session, const peer::Hello& hello) {
+  const peer::Hello ours = our_hello();
+  std::vector<NodeId> known;
+  for (const auto& [peer, link] : links_) known.push_back(peer);
+  absl::Status status = peer::check_hello(ours, hello, known);
+  if (status.ok()) status = links_[hello.node]->admit(hello);
+  if (status.ok()) status = replace_session(session, hello);
+  if (!status.ok()) {
+    std::string& logged = refusals_[hello.node];
+    if (logged != base::view(status.message())) {
+      logged = base::view(status.message());
+      host_.log(LogLevel::kWarning,
+                base::concat("refused the peer at ", session.address, ": ", logged));
+    }
+    session.writer().error(peer::refusal(status));
+    session.close_after_reply = true;
+    return;
+  }
+  refusals_.erase(hello.node);
+  // It may have become a member since our own link heard of it.
+  const auto known_as = hellos_.find(hello.node);
+  if (known_as != hellos_.end() && known_as->second.instance == hello.instance) {
+    known_as->second.incarnation = hello.incarnation;
+  }
+  session.authenticated = true;
+  session.peer = hello.node;
+  session.peer_instance = hello.instance;
+  session.output.buffer().append(peer::encode_hello_answer(ours));
+  if (birth_ != nullptr) birth_->heard(hello);
+}
+
+// One connection for each peer: a second one of the same instance means that the first is dead,
+// though we have not been told; of another, that two nodes have one id.
+absl::Status Cluster::replace_session(Session& session, const peer::Hello& hello) {
+  for (const auto& [id, other] : node_.sessions()) {
+    if (other.get() == &session || other->peer != hello.node) continue;
+    if (other->peer_instance != hello.instance) {
+      return absl::FailedPreconditionError(
+          base::concat("node ", hello.node.value(), " is connected already from ", other->address,
+                       " with another data directory"));
+    }
+    other->close_now = true;
+    node_.make_ready(*other);
+  }
+  return absl::OkStatus();
+}
+
+void Cluster::handle(Session& session, const peer::Part& part) {
+  peer::PartAssembler& assembler = parts_[session.id];
+  const absl::StatusOr<bool> whole = assembler.add(part);
+  if (!whole.ok()) {
+    host_.log(LogLevel::kWarning,
+              base::concat("closed the connection of node ", session.peer.value(), ": ",
+                           whole.status().message()));
+    session.close_now = true;
+    node_.make_ready(session);
+    return;
+  }
+  if (!*whole) return;
+  hear(session, assembler.arguments());
+  assembler.release();
+}
+
+void Cluster::session_closed(Session& session) {
+  parts_.erase(session.id);
+  if (session.peer != NodeId{0}) node_.forwarding().peer_session_closed(session);
+}
+
+void Cluster::handle(Session& session, replication::Message& message) {
+  if (replica_ == nullptr || node_.log().closing()) return;
+  message.from = session.peer;
+  message.to = identity_.node;
+  // A full disk takes no records: then the follower only listens.
+  if (node_.log().disk_full()) message.records.clear();
+  replica_->step(message, session.peer_instance);
+  do_ready();
+  if (leads()) shipper_.ship(*replica_);
+}
+
+void Cluster::handle(Session& session, const peer::Birth& birth) {
+  if (birth_ == nullptr) return;
+  if (absl::Status status = birth_->received(birth); !status.ok()) {
+    host_.log(LogLevel::kWarning,
+              base::concat("node ", session.peer.value(), ": ", status.message()));
+  }
+}
+
+void Cluster::handle(Session& session, peer::SnapshotChunk& chunk) {
+  if (replica_ != nullptr) snapshots_.handle(session.peer, std::move(chunk));
+}
+
+void Cluster::handle(Session& session, const peer::SnapshotAck& ack) {
+  if (replica_ != nullptr) snapshots_.handle(session.peer, ack);
+}
+
+void Cluster::handle(Session& session, const peer::SnapshotWanted& wanted) {
+  if (replica_ != nullptr) snapshots_.handle(session.peer, wanted);
+}
+
+void Cluster::handle(Session& session, const peer::Forward& forward) {
+  node_.forwarding().receive(session, forward);
+}
+
+void Cluster::handle(Session& session, const peer::Relay& relay) {
+  node_.forwarding().receive(session, relay);
+}
+
+void Cluster::handle(Session& session, const peer::Gone& gone) {
+  node_.forwarding().receive(session, gone);
+}
+
+void Cluster::handle(Session&, const peer::Published& published) {
+  node_.pubsub().deliver(published.channel, published.message);
+}
+
+void Cluster::handle(Session& session, const peer::DigestReport& report) {
+  if (replica_ == nullptr) return;
+  digests_.report(session.peer, {report.lsn, report.digest});
+  if (leads()) look_at_digests();
+}
+
+void Cluster::handle(Session& session, const peer::Differs& differs) {
+  if (replica_ == nullptr || session.peer != leader()) return;
+  differs_ = true;
+  host_.log(LogLevel::kError,
+            base::concat("ALARM: this node's keyspace differs from the majority's at lsn ",
+                         differs.lsn.value(),
+                         ": local reads are refused until it has been replaced by the leader's"));
+  snapshots_.want_keyspace(differs.lsn);
+}
+
+// --- Snapshots.
+
+void Cluster::snapshot_sent(NodeId follower, storage::Position cut) {
+  replica_->snapshot_done(follower, true, cut);
+  end_turn();
+}
+
+void Cluster::snapshot_installed(std::unique_ptr<storage::Keyspace> keyspace,
+                                 const storage::SnapshotInfo& info, bool keyspace_only) {
+  RecordLog& log = node_.log();
+  const storage::Position cut = info.position;
+  const bool contains = replica_->log().contains(cut) && cut.lsn <= log.last().lsn &&
+                        cut.lsn >= log.recent().base().lsn;
+  node_.replace_keyspace(std::move(keyspace));
+  if (keyspace_only) {
+    log.replace_keyspace(node_.keyspace(), cut, info.hlc);
+    differs_ = false;
+  } else {
+    if (!contains) node_.fail_gates();
+    log.install(node_.keyspace(), cut, info.hlc, contains);
+    replication::Membership membership;
+    CHECK(replication::decode_membership(info.membership, membership));
+    replica_->installed(cut, membership, cut.lsn, contains);
+  }
+  end_turn();
+}
+
+}  // namespace kvorum::server

@@ -1,0 +1,92 @@
+#include "server/node/route.h"
+
+#include <algorithm>
+#include <string>
+
+#include "server/node/cluster/cluster.h"
+#include "server/node/cluster/forwarding.h"
+#include "server/node/node.h"
+
+namespace kvorum::server {
+
+namespace {
+
+using namespace command_flag;
+
+bool has_keys(const Command& command) {
+  return command.keys.first != 0 || (command.flags & kMovableKeys) != 0;
+}
+
+bool reads(const Command& command) {
+  return (command.flags & kReadOnly) && (has_keys(command) || (command.flags & kKeyspaceWide));
+}
+
+// `ordered`: it may follow what is under way to the leader.
+Route route_of_read(Node& node, Session& session, bool ordered) {
+  const Cluster& cluster = node.cluster();
+  if (cluster.reads_refused()) {
+    if (cluster.leader() != storage::NodeId{0}) return Route::kLeader;
+    return session.forwarded == 0 ? Route::kUnreadable : Route::kLater;
+  }
+  if (session.forwarded != 0) return ordered ? Route::kLeader : Route::kLater;
+  if (session.seen <= node.log().applied().lsn) return Route::kHere;
+  return node.forwarding().forwarder().long_behind(session) ? Route::kLeader : Route::kLater;
+}
+
+Route route_of_exec(Node& node, Session& session, Route here) {
+  const bool runs = session.in_transaction && !session.transaction_broken && !session.watch_touched;
+  if (!runs) return here;  // only its error or its nil
+  if (node.forwarding().forwarder().watches(session)) return Route::kLeader;
+  const bool any_read =
+      std::any_of(session.queued.begin(), session.queued.end(),
+                  [](const QueuedCommand& queued) { return reads(*queued.command); });
+  return any_read ? route_of_read(node, session, /*ordered=*/true) : here;
+}
+
+}  // namespace
+
+bool runs_inside_multi(const Command& command) {
+  static constexpr std::string_view kRuns[] = {"exec",  "discard", "multi",
+                                               "watch", "quit",    "reset"};
+  return std::find(std::begin(kRuns), std::end(kRuns), command.name) != std::end(kRuns);
+}
+
+bool has_flag(const Session& session, const Command& command, uint32_t flag) {
+  if (command.flags & flag) return true;
+  if (command.name != "exec") return false;
+  return std::any_of(session.queued.begin(), session.queued.end(),
+                     [&](const QueuedCommand& each) { return each.command->flags & flag; });
+}
+
+bool writes(const Session& session, const Command& command) {
+  return has_flag(session, command, kWrite);
+}
+
+bool waits_for_followers(const Command& command) {
+  return command.name == "wait" || command.name == "waitaof";
+}
+
+Route route_of(Node& node, Session& session, const Command& command) {
+  const Cluster& cluster = node.cluster();
+  const Route here = session.forwarded == 0 ? Route::kHere : Route::kLater;
+  if (cluster.leads()) return here;
+  const bool writing = writes(session, command);
+  if (writing) {
+    const std::string& mode = node.options().values().follower_writes;
+    if (mode == "readonly") return here == Route::kHere ? Route::kReadOnly : here;
+    if (mode == "redirect" && session.capability_redirect &&
+        cluster.leader() != storage::NodeId{0}) {
+      return here == Route::kHere ? Route::kRedirect : here;
+    }
+  }
+  const bool exec = command.name == "exec";
+  if (session.in_transaction && !exec) return here;  // queued, or refused inside MULTI
+  const bool at_leader = writing || waits_for_followers(command) || command.name == "watch";
+  if (exec && !(writing && !session.transaction_broken && !session.watch_touched)) {
+    return route_of_exec(node, session, here);
+  }
+  if (at_leader) return Route::kLeader;
+  return reads(command) ? route_of_read(node, session, has_keys(command)) : here;
+}
+
+}  // namespace kvorum::server

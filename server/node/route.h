@@ -1,0 +1,35 @@
+// Where a command runs: here, at the leader, later, or not at all. Looks, and changes nothing but
+// since when a session waits for this node to catch up. Belongs to the loop.
+#pragma once
+
+#include <cstdint>
+
+#include "server/node/command.h"
+#include "server/node/session.h"
+
+namespace kvorum::server {
+
+class Node;
+
+enum class Route : uint8_t {
+  kHere,
+  kLeader,      // forwarded
+  kLater,       // once what is under way is answered, or this node has caught up
+  kReadOnly,    // refused: follower-writes is "readonly"
+  kRedirect,    // refused with the leader's address
+  kUnreadable,  // refused: this node's keyspace may not be read, and nobody else is known
+};
+
+// EXEC, DISCARD and the others that MULTI does not queue.
+bool runs_inside_multi(const Command& command);
+// The flag; EXEC has those of what it carries.
+bool has_flag(const Session& session, const Command& command, uint32_t flag);
+// May change the keyspace; EXEC if anything it carries may.
+bool writes(const Session& session, const Command& command);
+// WAIT, WAITAOF.
+bool waits_for_followers(const Command& command);
+
+// Of a command that this node would not refuse by itself. REQUIRES: node.cluster().started().
+Route route_of(Node& node, Session& session, const Command& command);
+
+}  // namespace kvorum::server
