@@ -1,4 +1,5 @@
-"""Draws the rows that have a goal as an SVG: one bar per row, the reference is the line at 1."""
+"""Draws the rows that have a goal, and those marked, as an SVG: one bar per row, the reference is
+the line at 1."""
 
 import math
 from html import escape
@@ -77,9 +78,10 @@ def draw(rows, names, subtitle):
     body = [text(16, 28, f"{names[0]} / {names[1]}", 18, weight="bold"),
             text(16, 48, subtitle, 12, fill="#57606a"),
             text(16, 65, "Bar: median ratio, whisker: quartiles, black line: "
-                 f"{names[1]}, dashed blue: goal. Green: reached.", 12, fill="#57606a")]
+                 f"{names[1]}, dashed blue: goal. Green: reached. Grey: no goal.", 12,
+                 fill="#57606a")]
     y = TOP
-    shown = [row for row in rows if row.goal is not None]
+    shown = [row for row in rows if row.goal is not None or row.drawn]
     for title, higher in (("More is better", True), ("Less is better", False)):
         part = [row for row in shown if row.higher_is_better == higher]
         if part:

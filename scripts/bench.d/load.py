@@ -35,6 +35,8 @@ class Load:
         command = [*wrapper, str(program)]
         for server in servers:
             command += ["--target", f"{server.name}=127.0.0.1:{server.port}"]
+            if server.wait_replicas:
+                command += ["--wait-replicas", str(server.wait_replicas)]
         for name, value in options.items():
             command += ["--" + name.replace("_", "-"), str(value)]
         rounds = options.get("slices", 1) + options.get("warmup_slices", 0)

@@ -26,11 +26,12 @@ class Row:
     label: str
     unit: str
     ours: float
-    theirs: float
+    theirs: float | None  # None: the other has no such thing
     ratio: Spread | None  # ours / theirs; None where it says nothing
     higher_is_better: bool = False
     goal: Goal | None = None
     note: str = ""
+    drawn: bool = False  # in the chart, though it has no goal
 
     @property
     def reached(self):
@@ -64,7 +65,8 @@ def table(rows, ours, theirs):
     for row in rows:
         lines.append((
             row.section, row.label, f"{number(row.ours)} {row.unit}".strip(),
-            f"{number(row.theirs)} {row.unit}".strip(), ratio_text(row.ratio),
+            "" if row.theirs is None else f"{number(row.theirs)} {row.unit}".strip(),
+            ratio_text(row.ratio),
             row.goal.text(row.unit) if row.goal else "",
             {True: "yes", False: "NO", None: ""}[row.reached]))
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]

@@ -27,11 +27,13 @@ class Scale:
     stall_rate: int = 50_000
     baseline_ms: int = 6_000
     counted_requests: int = 200_000
+    failovers: int = 20
 
     @staticmethod
     def quick():
         return Scale(slices=8, slice_ms=250, keys=100_000, dataset_keys=500_000,
-                     growth_keys=1_000_000, repeats=2, baseline_ms=2_000, counted_requests=50_000)
+                     growth_keys=1_000_000, repeats=2, baseline_ms=2_000, counted_requests=50_000,
+                     failovers=5)
 
 
 @dataclass

@@ -114,9 +114,14 @@ class Server:
         self._build_dir = build_dir
         self.data_dir = Path(tempfile.mkdtemp(prefix=name + "-", dir=workspace.path))
         self.port = free_port()
+        self.wait_replicas = 0  # a load waits for so many after each request
+        self.more_flags = []
         self._process = None
 
     def _command(self, durability):
+        return [*self._own_command(durability), *self.more_flags]
+
+    def _own_command(self, durability):
         if self._template == "redis-server":
             return [REDIS_SERVER, "--port", str(self.port), "--bind", "127.0.0.1", "--dir",
                     str(self.data_dir), "--save", "", "--auto-aof-rewrite-percentage", "0",
@@ -127,6 +132,12 @@ class Server:
 
     def start(self, durability, wrapper=()):
         """Returns the seconds from exec until PING gives PONG."""
+        begin = self.launch(durability, wrapper)
+        self.wait_until_ready(begin + READY_LIMIT_S)
+        return time.monotonic() - begin
+
+    def launch(self, durability, wrapper=()):
+        """Returns when it was executed (time.monotonic), without waiting for it."""
         command = [*wrapper, *self._command(durability)]
         with open(self.data_dir.with_suffix(".log"), "ab") as log:
             begin = time.monotonic()
@@ -134,10 +145,9 @@ class Server:
                 self._process = self._workspace.spawn(command, log)
             except OSError as error:
                 raise BenchError(f"cannot start {self.name}: {error}") from error
-        self._wait_until_ready(begin + READY_LIMIT_S)
-        return time.monotonic() - begin
+        return begin
 
-    def _wait_until_ready(self, deadline):
+    def wait_until_ready(self, deadline):
         client = None
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -169,6 +179,10 @@ class Server:
             self._process.kill()
             self._process.wait()
             raise BenchError(f"{self.name} ignored SIGTERM for {STOP_LIMIT_S} s") from None
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
 
     def remove_data(self):
         shutil.rmtree(self.data_dir, ignore_errors=True)

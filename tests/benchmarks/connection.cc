@@ -51,7 +51,10 @@ void fail(const std::string& message) {
 }
 
 Connection::Connection(const Endpoint& endpoint, int epoll_fd)
-    : name_(endpoint.name), epoll_fd_(epoll_fd), socket_fd_(connect_to(endpoint)) {
+    : name_(endpoint.name),
+      replies_per_request_(endpoint.wait_replicas == 0 ? 1 : 2),
+      epoll_fd_(epoll_fd),
+      socket_fd_(connect_to(endpoint)) {
   const int on = 1;
   setsockopt(socket_fd_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   watch(EPOLL_CTL_ADD, false);
@@ -94,7 +97,10 @@ ReplyCounts Connection::receive() {
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return {};
   if (n < 0) fail("receiving from " + name_ + ": " + std::strerror(errno));
   if (n == 0) fail(name_ + " closed a connection");
-  const ReplyCounts counts = scanner_.feed({buffer.data(), static_cast<size_t>(n)});
+  ReplyCounts counts = scanner_.feed({buffer.data(), static_cast<size_t>(n)});
+  const uint64_t replies = replies_in_request_ + counts.replies;
+  counts.replies = replies / replies_per_request_;
+  replies_in_request_ = replies % replies_per_request_;
   if (scanner_.malformed()) fail(name_ + " sent something that is no reply");
   if (counts.replies > awaited()) fail(name_ + " sent more replies than it got requests");
   return counts;

@@ -17,8 +17,9 @@ int64_t now_ns();
 [[noreturn]] void fail(const std::string& message);
 
 // One non-blocking TCP connection registered with an epoll instance (event data: the connection).
-// Requests are written to output(), announced with expect_reply(), sent with flush(). Any failure
-// ends the process.
+// Requests are written to output(), announced with expect_reply(), sent with flush(). With
+// Endpoint::wait_replicas a request is two commands, and its reply the second's. Any failure ends
+// the process.
 class Connection {
  public:
   Connection(const Endpoint& endpoint, int epoll_fd);
@@ -35,7 +36,7 @@ class Connection {
   // Sends what the socket takes; the rest goes when epoll says so.
   void flush();
 
-  // Reads once and gives the replies found; their start times come from take_start().
+  // Reads once and gives the replies to whole requests; their start times come from take_start().
   ReplyCounts receive();
   int64_t take_start();
 
@@ -47,13 +48,15 @@ class Connection {
   void watch(int operation, bool writable);
 
   const std::string name_;
+  const uint64_t replies_per_request_;
   const int epoll_fd_;
   int socket_fd_ = -1;
   bool waits_for_room_ = false;
   std::string output_;
   size_t sent_ = 0;  // of output_
   std::vector<int64_t> starts_ns_;
-  size_t answered_ = 0;  // of starts_ns_
+  size_t answered_ = 0;              // of starts_ns_
+  uint64_t replies_in_request_ = 0;  // of the oldest request not yet answered
   ReplyScanner scanner_;
 };
 

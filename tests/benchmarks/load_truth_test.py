@@ -72,6 +72,21 @@ class LoadTruth(unittest.TestCase):
         self.assertEqual(starts, [True, False, True, False])
         self.assertGreater(slice_ratios((first, second), lambda s: s["rate"]).median, 0)
 
+    def test_a_request_with_wait_is_two_commands_and_counts_when_the_replica_has_it(self):
+        replica = Server(self.workspace, "redis", "redis-server --port {port} --save ''",
+                         Path.cwd())
+        replica.start("none")
+        self.server.wait_replicas = 1
+        load = Load(self.workspace, PROGRAM, [self.server], workload="incr", key_prefix="n:",
+                    keys=1, connections=2, requests=100, slice_ms=0)
+        with contextlib.closing(replica.client()) as client:
+            self.assertIsNone(client.command("GET", "n:" + "0" * 14))  # nobody follows yet
+            client.command("REPLICAOF", "127.0.0.1", self.server.port)
+            target = load.results()[0]
+            self.assertEqual(target["requests"], 100)
+            self.assertEqual(target["unanswered"], 0)
+            self.assertEqual(client.command("GET", "n:" + "0" * 14), "100")
+
     def test_absent_keys_show_as_nils_and_errors_end_the_measurement(self):
         absent = Load(self.workspace, PROGRAM, [self.server], workload="get", slice_ms=20)
         target = absent.results()[0]

@@ -11,13 +11,16 @@ namespace kvorum::load {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: kvorum_load --target NAME=HOST:PORT [--target ...] [--option value ...]\n"
+    "usage: kvorum_load --target NAME=HOST:PORT [--wait-replicas N] [--target ...]\n"
+    "                   [--option value ...]\n"
     "  --workload get|set|mset|incr   --order random|sequential   --seed N\n"
     "  --keys N  --key-prefix TEXT  --key-size BYTES  --value-size BYTES  --mset-keys N\n"
     "  --connections N  --pipeline N  --rate REQUESTS_PER_SECOND (0: closed loop)\n"
     "  --slices N  --slice-ms N  --warmup-slices N  --requests N_PER_SLICE  --window-ms N\n"
-    "Slices alternate between the targets; who goes first rotates. SIGINT or SIGTERM ends the run\n"
-    "early. The result is JSON on standard output; times are CLOCK_MONOTONIC.\n";
+    "--wait-replicas is for the target before it: each request is followed by WAIT N 0 and counts\n"
+    "as answered when that is. Slices alternate between the targets; who goes first rotates.\n"
+    "SIGINT or SIGTERM ends the run early. The result is JSON on standard output; times are\n"
+    "CLOCK_MONOTONIC.\n";
 
 [[noreturn]] void refuse(const std::string& message) {
   std::fprintf(stderr, "kvorum_load: %s\n%s", message.c_str(), kUsage.data());
@@ -40,7 +43,7 @@ Endpoint parse_target(const std::string& text) {
     refuse("--target needs NAME=HOST:PORT, not '" + text + "'");
   }
   return {text.substr(0, equals), text.substr(equals + 1, colon - equals - 1),
-          text.substr(colon + 1)};
+          text.substr(colon + 1), 0};
 }
 
 Workload parse_workload(const std::string& text) {
@@ -92,6 +95,9 @@ Options parse_options(int argc, char** argv) {
       *number->second = parse_number(flag, value);
     } else if (flag == "--target") {
       options.targets.push_back(parse_target(value));
+    } else if (flag == "--wait-replicas") {
+      if (options.targets.empty()) refuse(flag + " comes after a --target");
+      options.targets.back().wait_replicas = parse_number(flag, value);
     } else if (flag == "--workload") {
       options.workload = parse_workload(value);
       options.workload_name = value;

@@ -12,6 +12,8 @@ struct Endpoint {
   std::string name;  // what the result calls it
   std::string host;
   std::string port;
+  // Each request is followed by WAIT for so many replicas, and answered when that is; 0: alone.
+  uint64_t wait_replicas = 0;
 };
 
 struct Options {

@@ -28,6 +28,14 @@ int64_t thread_cpu_ns() {
   return int64_t{time.tv_sec} * kSecondNs + time.tv_nsec;
 }
 
+// Waits for ever: what is never answered shows as a silent target.
+std::string wait_command(uint64_t replicas) {
+  if (replicas == 0) return "";
+  const std::string number = std::to_string(replicas);
+  return "*3\r\n$4\r\nWAIT\r\n$" + std::to_string(number.size()) + "\r\n" + number +
+         "\r\n$1\r\n0\r\n";
+}
+
 }  // namespace
 
 void TargetLoad::request_stop() { stop_flag = 1; }
@@ -37,7 +45,8 @@ TargetLoad::TargetLoad(const Options& options, const Endpoint& endpoint)
     : options_(options),
       endpoint_(endpoint),
       epoll_fd_(epoll_create1(EPOLL_CLOEXEC)),
-      writer_(options) {
+      writer_(options),
+      after_request_(wait_command(endpoint.wait_replicas)) {
   for (uint64_t i = 0; i < options.connections; ++i) {
     connections_.push_back(std::make_unique<Connection>(endpoint, epoll_fd_));
   }
@@ -96,6 +105,7 @@ void TargetLoad::issue_batch(Connection& connection) {
 void TargetLoad::issue(Connection& connection, uint64_t requests, int64_t start_ns) {
   for (uint64_t i = 0; i < requests; ++i) {
     writer_.append_request(connection.output());
+    connection.output() += after_request_;
     connection.expect_reply(start_ns);
   }
   issued_ += requests;

@@ -67,6 +67,7 @@ class TargetLoad {
   const Endpoint endpoint_;
   const int epoll_fd_;
   RequestWriter writer_;
+  const std::string after_request_;  // WAIT, or nothing
   std::vector<std::unique_ptr<Connection>> connections_;
   // Of the current slice:
   uint64_t issued_ = 0;
