@@ -86,7 +86,9 @@ void Replica::request_votes(bool pre_vote, bool transfer, bool everyone) {
 }
 
 void Replica::step_vote_request(const Message& message) {
-  if (!message.transfer && sticks_to_leader()) return;
+  // A leader that asks for votes leads no more.
+  const bool of_leader = message.from == leader_ && !leading();
+  if (!message.transfer && !of_leader && sticks_to_leader()) return;
   if (!message.pre_vote && message.term > term()) become_follower(message.term, kNobody);
   const bool current = message.pre_vote ? message.term > term() : message.term == term();
   const bool free = message.pre_vote || hard_.voted_for == kNobody ||

@@ -5,6 +5,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <random>
+
 #include "base/check.h"
 
 namespace kvorum::integration {
@@ -12,6 +16,18 @@ namespace {
 
 // Between asking for a free port and listening on it, somebody else may take it.
 constexpr int kPortTries = 5;
+
+bool can_listen(int port) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  const bool bound =
+      ::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  ::close(socket);
+  return bound;
+}
 
 }  // namespace
 
@@ -27,6 +43,19 @@ int free_port() {
   return ntohs(address.sin_port);
 }
 
+std::vector<int> lasting_ports(int count) {
+  constexpr int kLowest = 10'000, kHighest = 32'000;  // Linux gives connections 32768 and above
+  std::random_device random;
+  std::vector<int> ports;
+  while (ports.size() < static_cast<size_t>(count)) {
+    const int port = std::uniform_int_distribution<int>(kLowest, kHighest)(random);
+    if (std::find(ports.begin(), ports.end(), port) == ports.end() && can_listen(port)) {
+      ports.push_back(port);
+    }
+  }
+  return ports;
+}
+
 std::vector<std::string> ServerProcess::arguments(const Flags& flags) const {
   std::vector<std::string> words = {KVORUM_SERVER,         "--bind",     "127.0.0.1",     "--port",
                                     std::to_string(port_), "--data-dir", data_directory()};
@@ -35,13 +64,22 @@ std::vector<std::string> ServerProcess::arguments(const Flags& flags) const {
   return words;
 }
 
+void ServerProcess::run(const Flags& flags, const std::string& fail_points) {
+  process_ = std::make_unique<Process>(arguments(flags),
+                                       Process::Environment{{"KVORUM_FAIL_POINTS", fail_points}},
+                                       root_.file("output"), root_.file("error"));
+}
+
+void ServerProcess::launch(const Flags& flags, const std::string& fail_points) {
+  CHECK(!running() && port_stays_);
+  run(flags, fail_points);
+}
+
 bool ServerProcess::start(const Flags& flags, const std::string& fail_points) {
   CHECK(!running());
   for (int i = 0; i < kPortTries; ++i) {
-    port_ = free_port();
-    process_ = std::make_unique<Process>(arguments(flags),
-                                         Process::Environment{{"KVORUM_FAIL_POINTS", fail_points}},
-                                         root_.file("output"), root_.file("error"));
+    if (!port_stays_) port_ = free_port();
+    run(flags, fail_points);
     CHECK(eventually([this] { return !process_->running() || serves(); }))
         << "neither serves nor ends: " << log() << error();
     if (process_->running()) return true;
@@ -56,6 +94,11 @@ bool ServerProcess::serves() const {
   if (client == nullptr) return false;
   const std::string answer = client->ask({"PING"});
   return answer == "PONG" || answer.starts_with("-NOAUTH");
+}
+
+void ServerProcess::wipe() {
+  CHECK(!running());
+  std::filesystem::remove_all(data_directory());
 }
 
 Exit ServerProcess::stop(int signal) {

@@ -12,6 +12,9 @@ namespace kvorum::integration {
 
 // A port that nobody listened on a moment ago.
 int free_port();
+// Ports for programs that are started again and again: outside of the range from which the system
+// takes ports for connections.
+std::vector<int> lasting_ports(int count);
 
 class ServerProcess {
  public:
@@ -19,10 +22,14 @@ class ServerProcess {
 
   // `flags` are given at every start, before those of the start.
   explicit ServerProcess(Flags flags = {}) : flags_(std::move(flags)) {}
+  // The same with a port that stays. REQUIRES: port != 0.
+  ServerProcess(Flags flags, int port) : flags_(std::move(flags)), port_(port), port_stays_(true) {}
 
   // Starts on the data directory, which is kept from start to start, and waits until commands are
   // served. False if the process ended first: exit() says how. REQUIRES: it does not run.
   bool start(const Flags& flags = {}, const std::string& fail_points = {});
+  // Starts and does not wait. REQUIRES: the port stays; it does not run.
+  void launch(const Flags& flags = {}, const std::string& fail_points = {});
   // What a start would run, for those that must fail.
   std::vector<std::string> arguments(const Flags& flags = {}) const;
 
@@ -39,6 +46,9 @@ class ServerProcess {
   // One command on a connection of its own, as Client::ask().
   std::string ask(const Arguments& arguments) const;
 
+  // Removes the data directory. REQUIRES: it does not run.
+  void wipe();
+
   const std::string& root() const { return root_.path(); }
   std::string data_directory() const { return root_.file("data"); }
   // Of the running or last process.
@@ -47,10 +57,12 @@ class ServerProcess {
 
  private:
   bool serves() const;
+  void run(const Flags& flags, const std::string& fail_points);
 
   TemporaryDirectory root_;
   Flags flags_;
   int port_ = 0;
+  bool port_stays_ = false;
   std::unique_ptr<Process> process_;
 };
 

@@ -76,6 +76,7 @@ void Cluster::tick() {
   if (replica_ == nullptr) return;
   replica_->set_may_campaign(!node_.log().disk_full() && !differs_ && !snapshots_.receiving() &&
                              !node_.shutting_down());
+  propose_sealed();
   replica_->tick(now_us, node_.now_us());
   do_ready();
   log_drift();
@@ -91,14 +92,16 @@ void Cluster::tick() {
   end_turn();
 }
 
+void Cluster::propose_sealed() {
+  if (!leads() || node_.log().last() == proposed_) return;
+  proposed_ = node_.log().last();
+  replica_->propose(proposed_);
+}
+
 void Cluster::end_turn() {
   if (replica_ == nullptr) return;
   RecordLog& log = node_.log();
-  do_ready();  // whoever has been deposed proposes nothing
-  if (leads() && log.last() != proposed_) {
-    proposed_ = log.last();
-    replica_->propose(proposed_);
-  }
+  propose_sealed();
   do_ready();
   if (leads()) {
     log.recent().close_block();
@@ -284,6 +287,7 @@ void Cluster::look_at_digests() {
                            " differs from the majority's at lsn ", verdict->lsn.value()));
     if (node == identity_.node) {
       differs_ = true;
+      propose_sealed();
       replica_->step_down();
       snapshots_.want_keyspace(verdict->lsn);
     } else if (PeerLink* link = ready_link(node)) {
@@ -314,6 +318,7 @@ bool Cluster::transfer(NodeId to) {
 
 void Cluster::log_persisted(Position durable, const HardState& saved) {
   if (replica_ == nullptr) return;
+  propose_sealed();
   const bool doubted = replica_->doubtful();
   replica_->persisted(durable, saved);
   if (doubted && !replica_->doubtful()) node_.log().wal().end_doubt();
@@ -321,7 +326,8 @@ void Cluster::log_persisted(Position durable, const HardState& saved) {
 }
 
 void Cluster::log_tail_lost(Position kept) {
-  proposed_ = std::min(proposed_, kept);
+  if (leads() && kept > proposed_) replica_->propose(kept);
+  proposed_ = kept;
   replica_->lost_tail(kept);
   do_ready();
 }

@@ -128,6 +128,9 @@ class Cluster {
   };
 
   // cluster.cc
+  // The replica learns of every sealed record before anything that may depose it: else it would not
+  // know that they have to be cut off.
+  void propose_sealed();
   void do_ready();
   void do_role_change();
   void do_membership_change();

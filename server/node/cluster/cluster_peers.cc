@@ -140,10 +140,7 @@ void Cluster::hear(Session& session, resp::Arguments arguments) {
     session.close_after_reply = true;
     return;
   }
-  if (session.peer == leader()) {
-    leader_heard_us_ = node_.monotonic_us();
-    if (replica_ != nullptr) replica_->heard_from_leader(session.peer, replica_->term());
-  }
+  if (session.peer == leader()) leader_heard_us_ = node_.monotonic_us();
   std::visit([&](auto& each) { handle(session, each); }, *message);
 }
 
@@ -195,6 +192,8 @@ absl::Status Cluster::replace_session(Session& session, const peer::Hello& hello
 }
 
 void Cluster::handle(Session& session, const peer::Part& part) {
+  // A long append takes its time. Other words do not count: who leads no more goes on relaying.
+  if (replica_ != nullptr) replica_->heard_from_leader(session.peer, replica_->term());
   peer::PartAssembler& assembler = parts_[session.id];
   const absl::StatusOr<bool> whole = assembler.add(part);
   if (!whole.ok()) {
@@ -221,6 +220,7 @@ void Cluster::handle(Session& session, replication::Message& message) {
   message.to = identity_.node;
   // A full disk takes no records: then the follower only listens.
   if (node_.log().disk_full()) message.records.clear();
+  propose_sealed();
   replica_->step(message, session.peer_instance);
   do_ready();
   if (leads()) shipper_.ship(*replica_);
@@ -235,7 +235,9 @@ void Cluster::handle(Session& session, const peer::Birth& birth) {
 }
 
 void Cluster::handle(Session& session, peer::SnapshotChunk& chunk) {
-  if (replica_ != nullptr) snapshots_.handle(session.peer, std::move(chunk));
+  if (replica_ == nullptr) return;
+  replica_->heard_from_leader(session.peer, chunk.term);
+  snapshots_.handle(session.peer, std::move(chunk));
 }
 
 void Cluster::handle(Session& session, const peer::SnapshotAck& ack) {

@@ -1,0 +1,51 @@
+// What the tests of a cluster share.
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <memory>
+#include <string>
+
+#include "tests/integration/cluster_process.h"
+
+namespace kvorum::integration {
+
+class ClusterFixture : public ::testing::Test {
+ protected:
+  // Started in each test: REQUIRES: ASSERT_NO_FATAL_FAILURE around it.
+  void start_cluster(int nodes, const ClusterProcess::Flags& flags = {},
+                     ClusterProcess::Links links = ClusterProcess::Links::kDirect) {
+    cluster_ = std::make_unique<ClusterProcess>(nodes, flags, links);
+    ASSERT_TRUE(cluster_->start()) << cluster_->logs();
+  }
+
+  void expect_equal_keyspaces() {
+    std::string difference;
+    EXPECT_TRUE(cluster_->wait_until_equal(difference)) << difference << cluster_->logs();
+  }
+
+  // The same command until the answer is the one that is wanted: while a leader is being elected,
+  // commands are refused.
+  bool ask_until(Client& client, const Arguments& arguments, const std::string& wanted) {
+    return eventually([&] { return client.ask(arguments) == wanted; });
+  }
+
+  // Until this node leads, those that do are killed and started again.
+  void make_leader(int number) {
+    for (int i = 0; i < 50; ++i) {
+      const int leads = cluster_->wait_for_leader();
+      ASSERT_NE(leads, 0) << cluster_->logs();
+      if (leads == number) return;
+      cluster_->kill(leads);
+      ASSERT_NE(cluster_->wait_for_leader(), 0) << cluster_->logs();
+      ASSERT_TRUE(cluster_->start(leads)) << cluster_->logs();
+    }
+    FAIL() << "node " << number << " never leads";
+  }
+
+  std::unique_ptr<ClusterProcess> cluster_;
+};
+
+}  // namespace kvorum::integration
