@@ -116,8 +116,9 @@ void Replica::persisted(Position durable, const HardState& saved) {
 
 void Replica::lost_tail(Position kept) {
   CHECK(log_.contains(kept)) << "kept a record that is not in the log";
-  // A candidate's votes were for the longer log. A lone voter has nobody to leave it to.
-  if (role_ != Role::kFollower && !(leading() && only_voter())) step_down();
+  // A candidate's votes were for the longer log. A lone node has nobody to leave it to.
+  const bool alone = leading() && membership().members.size() == 1;
+  if (role_ != Role::kFollower && !alone) step_down();
   matched_ = std::min(matched_, kept.lsn);
   acknowledged_ = std::min(acknowledged_, kept.lsn);
   if (commit_.lsn > kept.lsn) handed_out_commit_ = commit_ = kept;

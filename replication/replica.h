@@ -138,7 +138,7 @@ class Replica {
   // that have been cut off since is ignored.
   void persisted(storage::Position durable, const storage::HardState& saved);
   // The leader's disk is full, all records after `kept` are cut off its log: it steps down (a
-  // lone voter does not), and its log ends there. Follower too. Those that others have may still be
+  // lone node does not), and its log ends there. Follower too. Those that others have may still be
   // committed, and commit() falls back to `kept` if it was beyond.
   void lost_tail(storage::Position kept);
   // A snapshot with this cut has been installed; the log begins anew there, or was kept if it

@@ -186,7 +186,7 @@ void Keyspace::apply_record(std::string_view payload, Stamp stamp, Inverse& inve
 }
 
 void Keyspace::undo(Inverse&& inverse) {
-  if (inverse.empty()) return;
+  // Also of a record that changed nothing: a snapshot cut at it is of a history that is no more.
   if (observer_ != nullptr) observer_->undoing();
   for (; !inverse.steps_.empty(); inverse.steps_.pop_back()) undo_step(inverse.steps_.back());
   inverse.memory_bytes_ = 0;

@@ -178,6 +178,7 @@ void Loader::slice_read(Slot& slot) {
   progress_.total_bytes = snapshot_bytes_ + read.bytes_total;
   if (!slot.more) {
     result_.log = log_->result();
+    apply_committed(result_.log.commit);
     return finish(absl::OkStatus());
   }
   read_slice();  // into the other slot, while this one is applied

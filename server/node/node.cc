@@ -331,8 +331,13 @@ void Node::on_tail_lost(Position kept, const absl::Status& reason) {
             base::concat("disk full: records above lsn ", kept.lsn.value(),
                          " were undone and are refused until there is room: ", reason.message()));
   last_probe_us_ = clock_us_;
-  // What others have been sent may still be committed.
-  if (cluster_->voters() == 1) drop_gates_above(kept.lsn, /*disk_full=*/true);
+  if (cluster_->voters() == 1) {
+    drop_gates_above(kept.lsn, /*disk_full=*/true);
+  } else {
+    // What others have been sent may still be committed, or be replaced: unknown here.
+    for (Session* session : gated_) session->output.drop_above(kept.lsn, kTimeoutErrors);
+    open_gates();
+  }
   cluster_->log_tail_lost(kept);
 }
 

@@ -306,8 +306,11 @@ void Persistence::begin_with_founding_record(ClusterStart& start) {
 }
 
 void Persistence::snapshot_installed(PublishedSnapshot snapshot) {
-  std::erase_if(snapshots_,
-                [&](const PublishedSnapshot& each) { return each.lsn >= snapshot.lsn; });
+  std::erase_if(snapshots_, [&](const PublishedSnapshot& each) {
+    const bool overtaken = each.lsn >= snapshot.lsn;
+    if (overtaken && each.path != snapshot.path) forgotten_.push_back(each.path);
+    return overtaken;
+  });
   last_save_ms_ = snapshot.wall_ms;
   snapshots_.push_back(std::move(snapshot));
   retire();
@@ -374,6 +377,12 @@ void Persistence::snapshot_taken(const SnapshotTaker::Outcome& outcome) {
                                   " failed: ", outcome.status.message()));
     return;
   }
+  if (!snapshots_.empty() && outcome.info.position.lsn < snapshots_.back().lsn) {
+    // One from the leader has overtaken it.
+    forgotten_.push_back(outcome.path);
+    retire();
+    return;
+  }
   ++taken_;
   last_save_ms_ = outcome.info.wall_ms;
   // Of the same cut: it has taken the place of the one before, under the same name.
@@ -388,7 +397,7 @@ void Persistence::snapshot_taken(const SnapshotTaker::Outcome& outcome) {
 }
 
 void Persistence::retire() {
-  if (retire_job_ != nullptr) return;  // the next snapshot will try again
+  if (retiring_) return;  // the next snapshot will try again
   // What is kept must start with a snapshot: the newest one that is as old as the options want.
   const Options& options = node_.options().values();
   storage::Wal& wal = node_.log().wal();
@@ -407,24 +416,27 @@ void Persistence::retire() {
       needed = next;
     }
   }
-  std::vector<std::string> old_files;
+  // A snapshot of what is committed elsewhere may be ahead of what is synced here.
+  needed = std::min(needed, wal.synced().lsn.next());
+  std::vector<std::string> old_files = std::exchange(forgotten_, {});
   for (size_t i = 0; i < first; ++i) old_files.push_back(snapshots_[i].path);
   snapshots_.erase(snapshots_.begin(), snapshots_.begin() + static_cast<ptrdiff_t>(first));
 
-  retire_job_ = wal.retire_before(needed, static_cast<uint64_t>(node_.now_ms()));
+  retiring_ = true;
+  auto job = std::make_shared<std::unique_ptr<storage::RetireJob>>(
+      wal.retire_before(needed, static_cast<uint64_t>(node_.now_ms())));
   auto removed = std::make_shared<absl::Status>();
   node_.host().run(
       Lane::kBackground,
-      [this, old_files = std::move(old_files), removed] {
-        if (retire_job_ != nullptr) retire_job_->run();
+      [this, old_files = std::move(old_files), job, removed] {
+        if (*job != nullptr) (*job)->run();
         for (const std::string& path : old_files) {
           removed->Update(node_.host().file_system().remove(path));
         }
       },
-      [this, removed] {
-        if (retire_job_ != nullptr) {
-          removed->Update(node_.log().wal().finish(std::move(retire_job_)));
-        }
+      [this, job, removed] {
+        retiring_ = false;
+        if (*job != nullptr) removed->Update(node_.log().wal().finish(std::move(*job)));
         if (!removed->ok()) {
           node_.host().log(LogLevel::kWarning,
                            base::concat("old files could not be removed: ", removed->message()));

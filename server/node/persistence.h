@@ -94,9 +94,10 @@ class Persistence {
   bool newborn_ = false;              // its log begins with this start
   std::unique_ptr<Loader> loader_;
   SnapshotTaker taker_;
-  std::vector<PublishedSnapshot> snapshots_;        // oldest first
-  std::unique_ptr<storage::RetireJob> retire_job_;  // the one that is out
-  bool wanted_ = false;                             // asked for, not begun yet
+  std::vector<PublishedSnapshot> snapshots_;  // oldest first
+  std::vector<std::string> forgotten_;        // snapshots of no use: removed with the next
+  bool retiring_ = false;                     // a job is on the lane
+  bool wanted_ = false;                       // asked for, not begun yet
   bool last_ok_ = true;
   uint64_t last_save_ms_ = 0;
   int64_t last_seconds_ = -1;

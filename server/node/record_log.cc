@@ -352,7 +352,10 @@ void RecordLog::lose_tail(Position kept, const absl::Status& reason) {
     recent_.reset(identity_.incarnation, kept);
   }
   last_ = kept;
-  last_hlc_ = uncommitted_.empty() ? commit_hlc_ : uncommitted_.back().hlc;
+  const bool held = recent_.last() == kept && kept.lsn > recent_.base().lsn;
+  last_hlc_ = held                   ? recent_.header_of(kept.lsn).stamp.hlc
+              : uncommitted_.empty() ? commit_hlc_
+                                     : uncommitted_.back().hlc;
   events_.tail_lost(kept, reason);
 }
 
@@ -373,7 +376,7 @@ void RecordLog::close_further() {
 }
 
 void RecordLog::probe() {
-  if (job_ != nullptr || closed_ != nullptr || failed_) return;
+  if (job_ != nullptr || closed_ != nullptr || failed_ || saving_ > 0) return;
   wal_->save_hard_state(hard_state_);
   run_job(wal_->take_job(monotonic_ms()));
 }

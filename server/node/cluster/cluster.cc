@@ -63,6 +63,7 @@ void Cluster::start(ClusterStart start) {
   replica.claim_unknown = start.claim_unknown;
   replica_ = std::make_unique<Replica>(std::move(replica));
   leader_lost_us_ = host_.monotonic_us();
+  doubted_ = replica_->doubtful();
   for (const auto& [peer, link] : links_) link->set_hello(our_hello());
   do_membership_change();
   tick();
@@ -76,9 +77,7 @@ void Cluster::tick() {
   if (replica_ == nullptr) return;
   replica_->set_may_campaign(!node_.log().disk_full() && !differs_ && !snapshots_.receiving() &&
                              !node_.shutting_down());
-  propose_sealed();
-  replica_->tick(now_us, node_.now_us());
-  do_ready();
+  look_at_clock();
   log_drift();
   if (leads()) {
     look_at_disk();
@@ -110,7 +109,8 @@ void Cluster::end_turn() {
   }
   log.apply_some(kAppliedPerTurn);
   send_fan_outs();
-  log.recent().trim(kRecentBytes, std::min(log.applied().lsn, log.wal().written().lsn));
+  log.recent().trim(kRecentBytes,
+                    std::min({log.commit().lsn, log.applied().lsn, log.wal().written().lsn}));
   log.start_write();
 }
 
@@ -135,6 +135,10 @@ void Cluster::do_ready() {
     if (ready.role_changed) do_role_change();
   }
   send_held();
+  if (doubted_ && !replica_->doubtful()) {
+    doubted_ = false;
+    node_.log().wal().end_doubt();
+  }
   in_ready_ = false;
   if (moved) after_commit();
 }
@@ -142,6 +146,19 @@ void Cluster::do_ready() {
 void Cluster::after_commit() {
   node_.log().apply_some(kAppliedPerTurn);
   node_.open_gates();
+}
+
+// What was to be told has been undone.
+void Cluster::forget_fan_outs(Lsn kept) {
+  std::erase_if(fan_outs_, [&](const FanOut& each) { return each.gate > kept; });
+}
+
+// Before every message: a stalled loop must not take what is old for new, nor the other way round.
+void Cluster::look_at_clock() {
+  node_.refresh_clock();
+  propose_sealed();
+  replica_->tick(node_.monotonic_us(), node_.now_us());
+  do_ready();
 }
 
 void Cluster::send_fan_outs() {
@@ -157,6 +174,7 @@ void Cluster::do_log_changes(const Ready& ready) {
   RecordLog& log = node_.log();
   if (ready.truncate.has_value() && ready.truncate->lsn < log.last().lsn) {
     log.truncate(*ready.truncate);
+    forget_fan_outs(ready.truncate->lsn);
     node_.drop_gates_above(ready.truncate->lsn, /*disk_full=*/false);
   }
   log.accept(ready.append);
@@ -319,15 +337,14 @@ bool Cluster::transfer(NodeId to) {
 void Cluster::log_persisted(Position durable, const HardState& saved) {
   if (replica_ == nullptr) return;
   propose_sealed();
-  const bool doubted = replica_->doubtful();
   replica_->persisted(durable, saved);
-  if (doubted && !replica_->doubtful()) node_.log().wal().end_doubt();
   end_turn();
 }
 
 void Cluster::log_tail_lost(Position kept) {
   if (leads() && kept > proposed_) replica_->propose(kept);
   proposed_ = kept;
+  forget_fan_outs(kept.lsn);
   replica_->lost_tail(kept);
   do_ready();
 }
@@ -345,7 +362,8 @@ std::string Cluster::leader_address() const {
 }
 
 bool Cluster::reads_refused() const {
-  return differs_ || (snapshots_.receiving() && node_.log().applied().lsn == Lsn{0});
+  return differs_ || node_.log().applied().lsn < reads_from_ ||
+         (snapshots_.receiving() && node_.log().applied().lsn == Lsn{0});
 }
 
 GateView Cluster::gate_view() const {

@@ -146,6 +146,8 @@ class Cluster {
   void log_drift();
   void after_commit();
   void send_fan_outs();
+  void forget_fan_outs(storage::Lsn kept);
+  void look_at_clock();
 
   // cluster_peers.cc
   // As ready_link, if the peer is a member of our cluster by now.
@@ -196,6 +198,8 @@ class Cluster {
   int64_t last_digest_us_ = 0, last_drift_log_us_ = 0;
   storage::Lsn digest_lsn_{0};
   bool differs_ = false;
+  storage::Lsn reads_from_{0};  // what was shown before the keyspace was replaced
+  bool doubted_ = false;
   bool in_ready_ = false;
 };
 

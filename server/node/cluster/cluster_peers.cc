@@ -193,7 +193,10 @@ absl::Status Cluster::replace_session(Session& session, const peer::Hello& hello
 
 void Cluster::handle(Session& session, const peer::Part& part) {
   // A long append takes its time. Other words do not count: who leads no more goes on relaying.
-  if (replica_ != nullptr) replica_->heard_from_leader(session.peer, replica_->term());
+  if (replica_ != nullptr) {
+    look_at_clock();
+    replica_->heard_from_leader(session.peer, replica_->term());
+  }
   peer::PartAssembler& assembler = parts_[session.id];
   const absl::StatusOr<bool> whole = assembler.add(part);
   if (!whole.ok()) {
@@ -220,10 +223,12 @@ void Cluster::handle(Session& session, replication::Message& message) {
   message.to = identity_.node;
   // A full disk takes no records: then the follower only listens.
   if (node_.log().disk_full()) message.records.clear();
-  propose_sealed();
+  look_at_clock();
   replica_->step(message, session.peer_instance);
   do_ready();
-  if (leads()) shipper_.ship(*replica_);
+  if (!leads()) return;
+  node_.log().recent().close_block();
+  shipper_.ship(*replica_);
 }
 
 void Cluster::handle(Session& session, const peer::Birth& birth) {
@@ -236,6 +241,7 @@ void Cluster::handle(Session& session, const peer::Birth& birth) {
 
 void Cluster::handle(Session& session, peer::SnapshotChunk& chunk) {
   if (replica_ == nullptr) return;
+  look_at_clock();
   replica_->heard_from_leader(session.peer, chunk.term);
   snapshots_.handle(session.peer, std::move(chunk));
 }
@@ -295,10 +301,14 @@ void Cluster::snapshot_installed(std::unique_ptr<storage::Keyspace> keyspace,
                         cut.lsn >= log.recent().base().lsn;
   node_.replace_keyspace(std::move(keyspace));
   if (keyspace_only) {
+    reads_from_ = log.applied().lsn;
     log.replace_keyspace(node_.keyspace(), cut, info.hlc);
     differs_ = false;
   } else {
-    if (!contains) node_.fail_gates();
+    if (!contains) {
+      node_.fail_gates();
+      forget_fan_outs(log.commit().lsn);
+    }
     log.install(node_.keyspace(), cut, info.hlc, contains);
     replication::Membership membership;
     CHECK(replication::decode_membership(info.membership, membership));

@@ -56,15 +56,16 @@ bool Shipper::ship_from_disk(Replica& replica, NodeId follower, PeerLink& link,
   std::shared_ptr<Catchup>& catchup = catchups_[follower];
   if (catchup == nullptr) catchup = std::make_shared<Catchup>();
   if (catchup->busy) return false;
-  if (absl::IsNotFound(catchup->status)) {
-    catchups_.erase(follower);
-    replica.need_snapshot(follower);
-    return false;
-  }
   if (!catchup->status.ok()) {
-    host_.log(LogLevel::kWarning, base::concat("the log could not be read for node ",
-                                               follower.value(), ": ", catchup->status.message()));
+    const absl::Status status = catchup->status;
     catchups_.erase(follower);
+    // Cut meanwhile: the next try finds it otherwise. Else it cannot be had from the log.
+    if (absl::IsAborted(status)) return false;
+    if (!absl::IsNotFound(status)) {
+      host_.log(LogLevel::kError, base::concat("ALARM: the log could not be read for node ",
+                                               follower.value(), ": ", status.message()));
+    }
+    replica.need_snapshot(follower);
     return false;
   }
   if (!catchup->more || catchup->slice.first != shipment.first ||

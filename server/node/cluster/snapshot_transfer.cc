@@ -125,7 +125,9 @@ void SnapshotTransfer::handle(NodeId from, peer::SnapshotChunk&& chunk) {
       return;
     }
     SnapshotReceiver::Events events;
-    events.acknowledge = [this, from](const peer::SnapshotAck& ack) { acknowledge(from, ack); };
+    events.acknowledge = [this](const peer::SnapshotAck& ack) {
+      acknowledge(cluster_.leader(), ack);
+    };
     events.installed = [this](std::unique_ptr<storage::Keyspace> keyspace,
                               const storage::SnapshotInfo& info, const std::string& path,
                               uint64_t bytes) {
