@@ -222,7 +222,8 @@ def names(files):
 
 def whitespace(files):
     for file in files:
-        if file.path.endswith(("package-lock.json", ".svg")) or not file.text:
+        # A patch has a blank for every empty line around a change.
+        if file.path.endswith(("package-lock.json", ".svg", ".patch")) or not file.text:
             continue
         if not file.text.endswith("\n"):
             yield Violation(file.path, len(file.lines), "no newline at the end")

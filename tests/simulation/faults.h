@@ -1,0 +1,96 @@
+// The kinds of misfortune a simulation knows, and how often each has struck. A campaign in which
+// one never did proves nothing about it.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace kvorum::simulation {
+
+enum class Fault : uint8_t {
+  kCrash,
+  kPowerCut,
+  kPowerCutInsideWrite,
+  kPowerCutEverywhere,
+  kCleanStop,
+  kWipe,
+  kPause,
+  kTransfer,
+  kPartition,
+  kOneWayPartition,
+  kBridge,
+  kIsolate,
+  kConnectionBreak,
+  kDelay,
+  kSlowFollower,
+  kMessageDrop,
+  kMessageDuplicate,
+  kMessageReorder,
+  kSlowDisk,
+  kStuckDisk,
+  kDiskFull,
+  kFailedSync,
+  kBitFlip,
+  kClockJump,
+  kClockDrift,
+  // Not drawn: what the drawn ones lead to.
+  kElection,
+  kLogTruncated,
+  kLogReplaced,  // by a snapshot
+  kUnknownOutcome,
+  kRefused,
+  kWatchTouched,
+  kForwarded,
+  kCount,
+};
+inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);
+inline constexpr size_t kDrawnFaultCount = static_cast<size_t>(Fault::kElection);
+
+inline constexpr std::array<std::string_view, kFaultCount> kFaultNames = {
+    "crash",
+    "power cut",
+    "power cut inside a write",
+    "power cut everywhere",
+    "clean stop",
+    "wiped disk",
+    "pause",
+    "leadership transfer",
+    "partition",
+    "one-way partition",
+    "bridge partition",
+    "isolated node",
+    "broken connection",
+    "delayed network",
+    "slow follower",
+    "dropped message",
+    "duplicated message",
+    "reordered message",
+    "slow disk",
+    "stuck disk",
+    "full disk",
+    "failed fsync",
+    "flipped bit",
+    "clock jump",
+    "clock drift",
+    "election",
+    "log truncated",
+    "log replaced by a snapshot",
+    "outcome unknown",
+    "command refused",
+    "watched key touched",
+    "command forwarded",
+};
+
+struct FaultCounters {
+  std::array<uint64_t, kFaultCount> struck{};
+
+  void count(Fault fault) { ++struck[static_cast<size_t>(fault)]; }
+  uint64_t of(Fault fault) const { return struck[static_cast<size_t>(fault)]; }
+  void add(const FaultCounters& other) {
+    for (size_t i = 0; i < kFaultCount; ++i) struck[i] += other.struck[i];
+  }
+};
+
+}  // namespace kvorum::simulation

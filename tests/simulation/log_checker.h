@@ -1,0 +1,91 @@
+// All logs of the cluster side by side, as their nodes report them. Fails on: two records of one
+// (term, lsn) that differ or follow different records; a stamp that does not grow along a log; a
+// record committed that most voters do not have on disk; two records committed at one lsn; a
+// committed record cut off; a synced record gone after a restart; keyspaces that differ at one
+// position.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "storage/digest.h"
+#include "storage/record.h"
+#include "storage/types.h"
+#include "tests/simulation/committed_model.h"
+#include "tests/simulation/trace.h"
+
+namespace kvorum::simulation {
+
+class LogChecker {
+ public:
+  LogChecker(int nodes, Verdict& verdict)
+      : verdict_(verdict), majority_(nodes / 2 + 1), nodes_(static_cast<size_t>(nodes) + 1) {}
+
+  // --- What node `node` (1 …) reports.
+  // It goes on at `base`, with the log before that or with a snapshot in its place.
+  void begin(uint32_t node, storage::Position base);
+  void append(uint32_t node, const storage::RecordView& record);
+  void truncate(uint32_t node, uint64_t kept);
+  void synced(uint32_t node, uint64_t lsn);
+  void commit(uint32_t node, uint64_t lsn);
+  void digest(uint32_t node, storage::Position position, storage::Digest digest);
+  // The process is gone; the next begin() and append()s are what it finds on its disk, until
+  // recovered(). `disk_lost`: it may find less than was synced.
+  void ended(uint32_t node);
+  void disk_lost(uint32_t node);
+  void recovered(uint32_t node);
+
+  // --- What is known.
+  uint64_t last(uint32_t node) const { return nodes_[node].last; }
+  storage::Term term_at(uint32_t node, uint64_t lsn) const;
+  // The records that hold this text; clients write every text once.
+  struct Copy {
+    storage::Position position;
+    int synced_on = 0;  // nodes that have had it on disk
+    bool committed = false;
+  };
+  std::vector<Copy> copies_of(uint64_t token) const;
+  uint64_t committed() const { return committed_.size(); }
+  const CommittedModel& model() const { return model_; }
+
+ private:
+  struct Known {
+    storage::Term term, previous_term;  // previous_term 0: not known
+    storage::Hlc hlc;
+    uint64_t hash = 0;
+    uint64_t synced_on = 0;  // a bit for each node
+    std::optional<storage::Digest> digest;
+    uint32_t digest_of = 0;  // the node that reported it
+    std::string payload;     // of effects, until it is committed
+  };
+  struct Log {
+    std::vector<storage::Term> terms;  // by lsn; 0: not known
+    uint64_t last = 0, committed = 0, synced = 0;
+    std::vector<storage::Term> before;  // the process ended: what was synced
+    uint64_t synced_before = 0;
+  };
+
+  Known* find(uint64_t lsn, storage::Term term);
+  const Known* find(uint64_t lsn, storage::Term term) const;
+  Known& learn(Log& log, const storage::RecordView& record);
+  void commit_record(uint32_t node, uint64_t lsn, storage::Term term);
+  void remember_tokens(uint64_t lsn, storage::Term term, std::string_view payload);
+  template <class... Parts>
+  void fail(const Parts&... parts);
+
+  Verdict& verdict_;
+  const int majority_;
+  std::vector<Log> nodes_;
+  std::vector<std::vector<Known>> records_;  // by lsn
+  std::vector<storage::Term> committed_;     // by lsn - 1
+  CommittedModel model_;
+  std::vector<std::vector<storage::Position>> tokens_;  // by number
+};
+
+// Clients mark what they write with "#<number>;".
+std::string token_text(uint64_t number);
+
+}  // namespace kvorum::simulation
