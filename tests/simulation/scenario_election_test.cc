@@ -192,5 +192,52 @@ TEST(ScenarioElectionTest, AVoteCountsInItsTermOnly) {
   EXPECT_GT(again, 0);
 }
 
+// Two had an acknowledged record. The disk of one is wiped, the other one is down: the third has
+// not got it, and must not lead by the wiped one's vote.
+TEST(ScenarioElectionTest, AWipedNodeHasNoVote) {
+  Scenario story(3);
+  story.elect();
+  story.run_ms(300);
+  const Endpoint leader = story.leader(), wiped = story.follower(0), behind = story.follower(1);
+  story.cut_off(behind);
+  EXPECT_EQ(story.client(leader).ask({"SET", "key", "value"}), "OK");
+  story.run_ms(200);
+  story.power_cut(leader);  // nothing of it is on its way any more
+  story.wipe(wiped);
+  story.reconnect();
+  ASSERT_LT(log_of(story, behind).last().lsn.value(), story.simulation().logs().committed());
+  story.start(wiped);
+  story.run_ms(10'000);
+  EXPECT_EQ(story.leader(), 0u) << "elected without an acknowledged record";
+  story.start(leader);
+  story.wait_for_leader();
+  EXPECT_EQ(story.client(story.leader()).ask({"GET", "key"}), "value");
+  story.expect_recovery();
+}
+
+// The client's node forwards the WATCH to one leader and the EXEC to another one.
+TEST(ScenarioElectionTest, AWatchIsNotHandedOver) {
+  Scenario story(3);
+  story.elect();
+  story.run_ms(300);
+  const Endpoint old = story.leader();
+  const Endpoint between = story.follower(0), next = story.follower(1);
+  ScenarioClient client = story.client(between);
+  EXPECT_EQ(client.ask({"WATCH", "key"}), "OK");
+  EXPECT_EQ(client.ask({"GET", "key"}), "nil");
+  story.node(old).post([&] {
+    story.node(old).node()->cluster().transfer(storage::NodeId{static_cast<uint16_t>(next)});
+  });
+  ASSERT_TRUE(step_until(
+      story, [&] { return story.leader() == next; }, 5 * kSecondUs));
+  story.run_ms(500);
+  EXPECT_EQ(story.client(next).ask({"SET", "key", "of another client"}), "OK");
+  EXPECT_EQ(client.ask({"MULTI"}), "OK");
+  EXPECT_EQ(client.ask({"SET", "key", "of this one"}), "QUEUED");
+  EXPECT_EQ(client.ask({"EXEC"}), "nil");
+  EXPECT_EQ(client.ask({"GET", "key"}), "of another client");
+  story.expect_recovery();
+}
+
 }  // namespace
 }  // namespace kvorum::simulation

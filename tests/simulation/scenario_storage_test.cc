@@ -30,6 +30,37 @@ TEST(ScenarioStorageTest, AFailedSyncEndsTheProcess) {
   story.expect_well();
 }
 
+// Most of a cluster's disks are gone, and the last one is not there to say which cluster it was.
+TEST(ScenarioStorageTest, TwoWipedNodesFormNoClusterOfTheirOwn) {
+  Scenario story(3);
+  story.elect();
+  story.crash(3);
+  story.wipe(1);
+  story.wipe(2);
+  story.start(1);
+  story.start(2);
+  story.run_ms(10'000);
+  for (const Endpoint wiped : {1, 2}) {
+    ASSERT_NE(story.node(wiped).node(), nullptr);
+    EXPECT_FALSE(story.node(wiped).loaded()) << "node " << wiped << " is a member of a new cluster";
+  }
+  story.expect_well();
+}
+
+TEST(ScenarioStorageTest, StampsGrowThoughEveryClockGoesBack) {
+  Scenario story(3);
+  story.elect();
+  EXPECT_EQ(story.client(story.leader()).ask({"SET", "key", "before"}), "OK");
+  for (const auto& node : story.simulation().nodes()) {
+    node->crash();
+    node->clock().jump(story.simulation().world().now_us(), -3600 * kSecondUs);
+    node->start();
+  }
+  story.wait_for_leader();
+  EXPECT_EQ(story.client(story.leader()).ask({"SET", "key", "after"}), "OK");
+  story.expect_recovery();
+}
+
 // The path of the newest segment that a machine has.
 std::string newest_segment(SimulatedNode& node) {
   std::string newest;

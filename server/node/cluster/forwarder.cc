@@ -188,7 +188,11 @@ void Forwarder::pump(Client& client) {
 void Forwarder::answered(Client& client, Item& item) {
   if (item.state == State::kSent) --client.sent;
   item.state = State::kAnswered;
-  if (item.forward().transaction) client.watch_stream = 0;
+  if (item.forward().transaction) {
+    // Whatever became of it, it has ended what was watched.
+    client.watch_stream = 0;
+    client.session.watch_touched = false;
+  }
 }
 
 void Forwarder::answer(Client& client, Item& item, std::string_view error) {

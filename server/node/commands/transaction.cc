@@ -129,7 +129,8 @@ constexpr Command kCommands[] = {
      .categories = "@fast @transaction"},
     {.name = "watch",
      .arity = -2,
-     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy,
+     // Gates on the log's end: what is read after it on a follower is no older.
+     .flags = kNoScript | kLoading | kStale | kFast | kAllowBusy | kKeyspaceWide,
      .keys = {1, -1, 1},
      .handler = watch,
      .group = "transactions",
