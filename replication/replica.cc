@@ -71,6 +71,7 @@ void Replica::tick(int64_t now_us, int64_t wall_us) {
 
 void Replica::step(const Message& message, const InstanceId& instance) {
   if (message.from == id_ || message.from == kNobody) return;
+  if (!leading()) compare_clock(message);
   if (message.kind == MessageKind::kVoteRequest) return step_vote_request(message);
   if (message.kind == MessageKind::kVoteReply) return step_vote_reply(message, instance);
   if (message.term > term()) become_follower(message.term, kNobody);  // 3.3

@@ -267,6 +267,7 @@ class Replica {
   void step_timeout_now(const Message& message);
 
   // --- replica_follower.cc
+  void compare_clock(const Message& message);
   void step_append(const Message& message);
   static bool is_well_formed(const Message& message);
   bool matches(storage::Position position) const;

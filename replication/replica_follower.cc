@@ -60,8 +60,6 @@ void Replica::follow(const Message& message) {
   leader_heard_us_ = now_us_;
   leader_sent_us_ = std::max(leader_sent_us_, message.sent_us);
   restart_election_timer();
-  const bool clocks_known = wall_us_ != 0 && message.wall_us != 0;
-  if (clocks_known && std::abs(message.wall_us - wall_us_) <= max_drift_us()) drift_us_ = 0;
 }
 
 // Skips what the log has, cuts off what conflicts, takes the rest. True if there was a rest.

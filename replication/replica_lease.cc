@@ -1,5 +1,6 @@
 // Leading safely: check-quorum, the read lease, clocks that disagree, handing over.
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 #include <vector>
 
@@ -78,6 +79,13 @@ int64_t Replica::majority_clock_us() const {
     if (agree && (lowest > limit_us || highest < -limit_us)) return ahead[first + needed / 2];
   }
   return 0;
+}
+
+// Whoever stepped down for its clock may lead again when another's agrees with it: a leader's, or a
+// candidate's or a voter's while there is no leader. If that one is as wrong, leading will show it.
+void Replica::compare_clock(const Message& message) {
+  const bool known = wall_us_ != 0 && message.wall_us != 0;
+  if (known && std::abs(message.wall_us - wall_us_) <= max_drift_us()) drift_us_ = 0;
 }
 
 int64_t Replica::clock_drift_us() const { return leading() ? majority_clock_us() : drift_us_; }

@@ -136,14 +136,15 @@ void SimulatedNetwork::pump(Connection& connection, Side side) {
   Stream& stream = connection.streams[index(side)];
   while (!stream.unsent.empty() && stream.in_flight < parameters_.window_bytes) {
     std::string& front = stream.unsent.front();
-    const size_t size = std::min(front.size(), parameters_.window_bytes - stream.in_flight);
-    std::string piece;
-    if (size == front.size()) {
-      piece = std::move(front);
+    const size_t left = front.size() - stream.front_taken;
+    const size_t size = std::min(left, parameters_.window_bytes - stream.in_flight);
+    std::string piece = stream.front_taken == 0 && size == left
+                            ? std::move(front)
+                            : front.substr(stream.front_taken, size);
+    stream.front_taken += size;
+    if (size == left) {
       stream.unsent.pop_front();
-    } else {
-      piece = front.substr(0, size);
-      front.erase(0, size);
+      stream.front_taken = 0;
     }
     stream.unsent_bytes -= size;
     stream.in_flight += size;
@@ -278,9 +279,10 @@ void SimulatedNetwork::close(ConnectionId id, Side side) {
     return;
   }
   Stream& stream = connection->streams[index(side)];
+  if (!stream.unsent.empty()) stream.unsent.front().erase(0, stream.front_taken);
   for (std::string& bytes : stream.unsent) schedule(*connection, side, {std::move(bytes), false});
   stream.unsent.clear();
-  stream.unsent_bytes = 0;
+  stream.unsent_bytes = stream.front_taken = 0;
   schedule(*connection, side, {{}, true});
   detach(*connection, side);
 }

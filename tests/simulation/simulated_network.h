@@ -75,6 +75,7 @@ class SimulatedNetwork {
   };
   struct Stream {
     std::deque<std::string> unsent;
+    size_t front_taken = 0;  // bytes of the first of unsent that have left
     size_t unsent_bytes = 0, in_flight = 0;
     int64_t last_arrival_us = 0;
     std::deque<Chunk> held;  // by a partition

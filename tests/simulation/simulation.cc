@@ -11,6 +11,8 @@ namespace kvorum::simulation {
 namespace {
 
 constexpr int64_t kPollUs = 50'000;
+// More events than that in a virtual second: somebody answers every answer.
+constexpr uint64_t kStormEvents = 1'000'000;
 
 constexpr std::array<std::string_view, 10> kOperationNames = {
     "SET", "SET with expiry", "SETNX", "APPEND",         "INCR", "DEL",
@@ -59,8 +61,19 @@ bool Simulation::run_until(const std::function<bool()>& condition, int64_t us) {
     }
     world_.queue.run_next();
     world_.trace.set_time(world_.now_us());
+    watch_for_storms();
   }
   return !world_.verdict.failed() && condition();
+}
+
+void Simulation::watch_for_storms() {
+  const int64_t second = world_.now_us() / 1'000'000;
+  if (second != second_) {
+    second_ = second;
+    events_before_second_ = world_.queue.executed();
+  } else if (world_.queue.executed() - events_before_second_ > kStormEvents) {
+    world_.fail("a storm: more than ", kStormEvents, " events in one virtual second");
+  }
 }
 
 void Simulation::run_for(int64_t us) {

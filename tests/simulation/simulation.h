@@ -70,6 +70,7 @@ class Simulation final : public Observer {
   void reply_leaves(SimulatedNetwork::ConnectionId connection, const resp::Reply& reply,
                     const ReplyFacts& facts) override;
 
+  void watch_for_storms();
   size_t fewest_voters();
   bool all_serve();
   bool all_agree();
@@ -85,7 +86,8 @@ class Simulation final : public Observer {
   std::vector<std::unique_ptr<SimulatedClient>> clients_;
   std::vector<std::unique_ptr<SimulatedClient>> probes_;
   std::vector<LeavingReply> leaving_;
-  uint64_t acknowledged_ = 0;
+  int64_t second_ = 0;
+  uint64_t events_before_second_ = 0;
 };
 
 // The whole of one seed.

@@ -495,6 +495,24 @@ TEST(ReplicaLeaderTest, AClockFarFromAMajoritysEndsTheLeadership) {
   EXPECT_EQ(leader->clock_drift_us(), 0) << "agrees with a leader's again";
 }
 
+TEST(ReplicaLeaderTest, AClockThatWasMendedLeadsAgainThoughThereIsNoLeaderToCompareItWith) {
+  LoneReplica leader = leader_of(3);
+  leader.step(2, ack_with_clock(leader, 800));
+  leader.step(3, ack_with_clock(leader, 900));
+  leader.pass(10);
+  ASSERT_NE(leader->clock_drift_us(), 0);
+  Message request;
+  request.kind = MessageKind::kVoteRequest;
+  request.pre_vote = true;
+  request.term = Term{leader->term().value() + 1};
+  request.wall_us = leader.now_us() + 800'000;
+  leader.step(2, request);
+  EXPECT_NE(leader->clock_drift_us(), 0) << "that one's is still far from it";
+  request.wall_us = leader.now_us();
+  leader.step(2, request);
+  EXPECT_EQ(leader->clock_drift_us(), 0);
+}
+
 TEST(ReplicaLeaderTest, ClocksThatDisagreeWithEachOtherProveNothing) {
   LoneReplica leader = leader_of(3);
   leader.step(2, ack_with_clock(leader, 800));
