@@ -148,7 +148,7 @@ void Node::find_refusal(const Session& session, const Command& command, resp::Ar
         "ERR Can't execute '", command.name,
         "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
         "context");
-  } else if (!cluster_->started() && !(command.flags & kLoading)) {
+  } else if (!cluster_->started() && (!(command.flags & kLoading) || command.name == "watch")) {
     error = cluster_->forming() ? base::concat("CLUSTERDOWN The cluster is forming: waiting for ",
                                                cluster_->forming_waits_for())
                                 : "LOADING kvorum is loading the dataset in memory";

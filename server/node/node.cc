@@ -297,7 +297,6 @@ void Node::open_gates() {
 void Node::drop_gates_above(Lsn kept, bool disk_full) {
   for (const auto& [id, session] : sessions_) {
     if (session->last_write.lsn > kept) session->last_write = log_.last();
-    session->seen = std::min(session->seen, kept);
   }
   const OutputQueue::Errors& errors = disk_full ? kDiskFullErrors : kReplacedErrors;
   for (Session* session : gated_) session->output.drop_above(kept, errors);

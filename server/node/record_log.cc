@@ -255,7 +255,7 @@ void RecordLog::install(storage::Keyspace& keyspace, Position cut, Hlc hlc, bool
   if (cut.lsn > commit_.lsn) {
     commit_ = cut;
     commit_hlc_ = hlc;
-    wal_->set_commit(cut.lsn);
+    wal_->set_commit(told_commit_ = cut.lsn);
   }
 }
 
@@ -269,7 +269,9 @@ void RecordLog::replace_keyspace(storage::Keyspace& keyspace, Position cut, Hlc 
 void RecordLog::commit_to(Position commit) {
   if (commit.lsn <= commit_.lsn) return;
   commit_ = commit;
-  wal_->set_commit(std::min(commit.lsn, last_.lsn));
+  // A full disk may have cost records that were known to be committed.
+  const Lsn held = std::min(commit.lsn, last_.lsn);
+  if (held > told_commit_) wal_->set_commit(told_commit_ = held);
   if (leading_) forget_committed();
 }
 

@@ -174,6 +174,7 @@ class RecordLog {
   storage::Term term_{0};  // of the records made here
   storage::Position last_, commit_, applied_;
   storage::Hlc commit_hlc_{0}, last_hlc_{0}, applied_hlc_{0};
+  storage::Lsn told_commit_{0};  // newest commit the WAL was told
   storage::Lsn newest_removal_{0}, newest_swap_{0};
   RecentRecords recent_;
   bool keep_recent_ = false;

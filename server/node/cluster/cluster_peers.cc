@@ -221,8 +221,12 @@ void Cluster::handle(Session& session, replication::Message& message) {
   if (replica_ == nullptr || node_.log().closing()) return;
   message.from = session.peer;
   message.to = identity_.node;
-  // A full disk takes no records: then the follower only listens.
-  if (node_.log().disk_full()) message.records.clear();
+  // A full disk takes no records: then the follower only listens. An answer would say that it has
+  // room, and be followed by more of them at once.
+  if (node_.log().disk_full() && !message.records.empty()) {
+    replica_->heard_from_leader(message.from, message.term);
+    return;
+  }
   look_at_clock();
   replica_->step(message, session.peer_instance);
   do_ready();
