@@ -148,7 +148,8 @@ void Node::find_refusal(const Session& session, const Command& command, resp::Ar
         "ERR Can't execute '", command.name,
         "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this "
         "context");
-  } else if (!cluster_->started() && (!(command.flags & kLoading) || command.name == "watch")) {
+  } else if (!cluster_->started() && (!(command.flags & kLoading) ||
+                                      (command.name == "watch" && options.peers.size() > 1))) {
     error = cluster_->forming() ? base::concat("CLUSTERDOWN The cluster is forming: waiting for ",
                                                cluster_->forming_waits_for())
                                 : "LOADING kvorum is loading the dataset in memory";
