@@ -89,7 +89,7 @@ bool ServerProcess::start(const Flags& flags, const std::string& fail_points) {
 }
 
 bool ServerProcess::serves() const {
-  if (log().find("ready: ") == std::string::npos) return false;
+  if (log().find("loaded: ") == std::string::npos) return false;
   const std::unique_ptr<Client> client = connect();
   if (client == nullptr) return false;
   const std::string answer = client->ask({"PING"});
