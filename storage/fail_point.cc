@@ -20,10 +20,10 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kKinds = {"wal",       "snapshot", "identity",
                                                     "directory", "other",    "any"};
-constexpr std::array<std::string_view, 15> kOperations = {
-    "open", "create",     "read",          "write", "sync", "truncate",
-    "size", "rename",     "remove",        "list",  "lock", "create_directory",
-    "any",  "free_bytes", "sync_directory"};
+constexpr std::array<std::string_view, 14> kOperations = {
+    "open", "create",        "read",   "write", "sync", "truncate",
+    "size", "rename",        "remove", "list",  "lock", "create_directory",
+    "any",  "sync_directory"};
 constexpr std::array<std::string_view, 5> kActions = {"kill", "kill-after", "kill-half", "enospc",
                                                       "eio"};
 
@@ -172,7 +172,9 @@ class FailPointFile final : public File {
   absl::Status sync() override {
     return points_.run(kind_, "sync", path_, [&] { return file_->sync(); });
   }
-  void forget_cached() override { file_->forget_cached(); }
+  void forget_cached(uint64_t offset, uint64_t size) override {
+    file_->forget_cached(offset, size);
+  }
 
   absl::Status truncate(uint64_t size) override {
     return points_.run(kind_, "truncate", path_, [&] { return file_->truncate(size); });
@@ -227,9 +229,6 @@ class FailPointFileSystem final : public FileSystem {
   }
   absl::StatusOr<std::unique_ptr<FileLock>> lock(const std::string& path) override {
     return points_.run(kind_of(path), "lock", path, [&] { return files_.lock(path); });
-  }
-  absl::StatusOr<uint64_t> free_bytes(const std::string& path) override {
-    return points_.run("directory", "free_bytes", path, [&] { return files_.free_bytes(path); });
   }
 
  private:

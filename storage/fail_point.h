@@ -8,7 +8,7 @@
 //   kind       wal (segment-*, spare-*, torn-*), snapshot (snapshot*), identity (identity*),
 //              directory (a directory's sync, list or creation), other, any
 //   operation  open, create, read, write, sync, truncate, size, rename, remove, sync_directory,
-//              list, create_directory, lock, free_bytes, any
+//              list, create_directory, lock, any
 //   calls      how many matching calls pass before it acts; default 0
 //   n          on how many calls it acts, "always" for all from there; default 1
 //   action     kill        SIGKILL before the call

@@ -32,9 +32,9 @@ class File {
   virtual absl::Status sync() = 0;
   virtual absl::Status truncate(uint64_t size) = 0;
   virtual absl::StatusOr<uint64_t> size() const = 0;
-  // What is read next comes from the medium. After a failed sync the system may keep pages in
-  // memory that never reached it, and call them clean.
-  virtual void forget_cached() {}
+  // What is read of these bytes next comes from the medium. After a failed sync the system may keep
+  // pages in memory that never reached it, and call them clean. `size` 0: up to the end.
+  virtual void forget_cached(uint64_t /*offset*/, uint64_t /*size*/) {}
 };
 
 enum class OpenMode : uint8_t { kRead, kReadWrite, kCreate /* fails if it exists */ };
@@ -58,7 +58,10 @@ class FileSystem {
   virtual absl::Status sync_directory(const std::string& path) = 0;
   // Exclusive lock, kUnavailable if another process (or another holder here) has it.
   virtual absl::StatusOr<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;
-  virtual absl::StatusOr<uint64_t> free_bytes(const std::string& path) = 0;
 };
+
+// Opens a new, empty file in the place of one that an earlier start may have left.
+[[nodiscard]] absl::StatusOr<std::unique_ptr<File>> create_anew(FileSystem& files,
+                                                                const std::string& path);
 
 }  // namespace kvorum::storage

@@ -118,11 +118,7 @@ absl::StatusOr<Identity> parse_identity(const std::string& path, std::string_vie
 absl::Status write_identity(FileSystem& files, const std::string& path, const Identity& identity) {
   const std::string temporary = join_path(path, kTemporaryName);
   const std::string text = print_identity(identity);
-  auto file = files.open(temporary, OpenMode::kCreate);
-  if (absl::IsAlreadyExists(file.status())) {  // of a start that was cut short
-    if (absl::Status status = files.remove(temporary); !status.ok()) return status;
-    file = files.open(temporary, OpenMode::kCreate);
-  }
+  auto file = create_anew(files, temporary);
   if (!file.ok()) return file.status();
   const std::array<std::string_view, 1> pieces = {text};
   if (absl::Status status = (*file)->write_at(0, pieces); !status.ok()) return status;

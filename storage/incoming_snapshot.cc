@@ -23,10 +23,7 @@ IncomingSnapshot::IncomingSnapshot(FileSystem& files, std::string directory, Pos
 absl::StatusOr<std::unique_ptr<IncomingSnapshot>> IncomingSnapshot::create(
     FileSystem& files, const std::string& directory, Position cut) {
   std::unique_ptr<IncomingSnapshot> snapshot(new IncomingSnapshot(files, directory, cut));
-  absl::Status removed = files.remove(snapshot->temporary_path_);
-  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-  absl::StatusOr<std::unique_ptr<File>> file =
-      files.open(snapshot->temporary_path_, OpenMode::kCreate);
+  absl::StatusOr<std::unique_ptr<File>> file = create_anew(files, snapshot->temporary_path_);
   if (!file.ok()) return file.status();
   snapshot->file_ = *std::move(file);
   snapshot->temporary_ = true;

@@ -156,9 +156,7 @@ absl::StatusOr<std::string> write_orphan_file(FileSystem& files, const std::stri
                                               const Identity& identity, Position first,
                                               std::string_view records) {
   const std::string temporary_path = join_path(directory, kTemporaryName);
-  absl::Status removed = files.remove(temporary_path);  // of a start that did not get far
-  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-  auto file = files.open(temporary_path, OpenMode::kCreate);
+  auto file = create_anew(files, temporary_path);
   if (!file.ok()) return file.status();
   const Sink write = [&file](uint64_t offset, std::string_view bytes) {
     return (*file)->write_at(offset, {&bytes, 1});

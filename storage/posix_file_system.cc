@@ -5,7 +5,6 @@
 #include <limits.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -118,9 +117,14 @@ class PosixFile final : public File {
     return absl::OkStatus();
   }
 
-  void forget_cached() override {
+  void forget_cached(uint64_t offset, uint64_t size) override {
+    // Whole pages only; a page that is not wholly in the range would be kept.
+    constexpr uint64_t kPageBytes = 4096;
+    const uint64_t begin = offset / kPageBytes * kPageBytes;
+    const uint64_t end = (offset + size + kPageBytes - 1) / kPageBytes * kPageBytes;
     // Advice: where the system does not take it, there is nothing better to be had.
-    ::posix_fadvise(descriptor_.get(), 0, 0, POSIX_FADV_DONTNEED);
+    ::posix_fadvise(descriptor_.get(), static_cast<off_t>(begin),
+                    size == 0 ? 0 : static_cast<off_t>(end - begin), POSIX_FADV_DONTNEED);
   }
 
   absl::Status truncate(uint64_t size) override {
@@ -249,12 +253,6 @@ class PosixFileSystem final : public FileSystem {
       return error_status(errno, "lock", path);
     }
     return std::make_unique<PosixFileLock>(*std::move(descriptor));
-  }
-
-  absl::StatusOr<uint64_t> free_bytes(const std::string& path) override {
-    struct statvfs status {};
-    if (::statvfs(path.c_str(), &status) != 0) return error_status(errno, "stat", path);
-    return static_cast<uint64_t>(status.f_bavail) * status.f_frsize;
   }
 
  private:

@@ -161,7 +161,7 @@ absl::Status RecoveryReader::Implementation::enter_segment(size_t index) {
   index_ = index;
   file_ = *std::move(file);
   // Only the newest can hold what a process whose sync failed has left behind.
-  if (!has_successor()) file_->forget_cached();
+  if (!has_successor()) file_->forget_cached(0, 0);
   result_.last = next.header.last;
   result_.last_hlc = next.start.last_hlc;
   history_.enter({result_.last, result_.last_hlc});

@@ -59,6 +59,8 @@ absl::StatusOr<SegmentFile> read_segment_start(FileSystem& files, const Recovery
   if (!size.ok()) return size.status();
   segment.file_bytes = *size;
   std::array<char, frame_bytes(kSegmentStartBytes)> buffer{};
+  // A start whose sync has failed did not begin a segment: another one may take its place.
+  (*file)->forget_cached(0, buffer.size());
   const auto got = (*file)->read_at(0, buffer.data(), buffer.size());
   if (options.member && absl::IsDataLoss(got.status())) return segment;
   if (!got.ok()) return got.status();
@@ -83,6 +85,7 @@ absl::Status check_unbegun(FileSystem& files, const RecoveryOptions& options,
                            const SegmentFile& segment) {
   auto file = files.open(segment.path, OpenMode::kRead);
   if (!file.ok()) return file.status();
+  (*file)->forget_cached(0, 0);
   ScanPlace place;
   place.instance = options.identity.instance;
   place.segment = segment.number;

@@ -55,10 +55,7 @@ absl::StatusOr<std::unique_ptr<SnapshotFile>> SnapshotFile::create(FileSystem& f
                                                                    const std::string& directory,
                                                                    Lsn cut) {
   std::unique_ptr<SnapshotFile> snapshot(new SnapshotFile(files, directory, cut));
-  absl::Status removed = files.remove(snapshot->temporary_path_);
-  if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
-  absl::StatusOr<std::unique_ptr<File>> file =
-      files.open(snapshot->temporary_path_, OpenMode::kCreate);
+  absl::StatusOr<std::unique_ptr<File>> file = create_anew(files, snapshot->temporary_path_);
   if (!file.ok()) return file.status();
   snapshot->file_ = *std::move(file);
   const std::string_view magic = kSnapshotMagic;

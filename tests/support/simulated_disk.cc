@@ -67,9 +67,19 @@ class SimulatedFile final : public File {
 
   absl::Status sync() override {
     const std::lock_guard<std::mutex> guard(disk_.mutex_);
-    if (absl::Status status = begin(DiskOperation::kSync); !status.ok()) return status;
+    if (absl::Status status = begin(DiskOperation::kSync); !status.ok()) {
+      // As Linux does it: what could not be written counts as clean from now on.
+      inode_->lost_sectors.merge(inode_->dirty_sectors);
+      inode_->dirty_sectors.clear();
+      return status;
+    }
     SimulatedDisk::sync(*inode_);
     return absl::OkStatus();
+  }
+
+  void forget_cached(uint64_t offset, uint64_t size) override {
+    const std::lock_guard<std::mutex> guard(disk_.mutex_);
+    SimulatedDisk::forget_lost(*inode_, offset, size);
   }
 
   absl::Status truncate(uint64_t size) override {
@@ -132,6 +142,7 @@ uint64_t SimulatedDisk::used() const {
 void SimulatedDisk::mark_dirty(Inode& inode, uint64_t begin, uint64_t end) {
   for (uint64_t sector = begin / kSectorBytes; sector * kSectorBytes < end; ++sector) {
     inode.dirty_sectors.insert(sector);
+    inode.lost_sectors.erase(sector);
   }
 }
 
@@ -166,7 +177,27 @@ void SimulatedDisk::sync(Inode& inode) {
   inode.dirty_sectors.clear();
 }
 
+// Readers see what the medium has.
+void SimulatedDisk::forget_lost(Inode& inode, uint64_t offset, uint64_t size) {
+  for (auto lost = inode.lost_sectors.begin(); lost != inode.lost_sectors.end();) {
+    const size_t sector = *lost;
+    const size_t begin = sector * kSectorBytes;
+    const bool wanted = begin + kSectorBytes > offset && (size == 0 || begin < offset + size);
+    if (!wanted) {
+      ++lost;
+      continue;
+    }
+    lost = inode.lost_sectors.erase(lost);
+    if (begin >= inode.data.size()) continue;
+    const std::string medium = sector_of(inode.durable, sector);
+    std::memcpy(inode.data.data() + begin, medium.data(),
+                std::min(kSectorBytes, inode.data.size() - begin));
+  }
+}
+
 void SimulatedDisk::cut(Inode& inode, std::mt19937_64& random) {
+  inode.dirty_sectors.merge(inode.lost_sectors);
+  inode.lost_sectors.clear();
   if (!inode.dirty()) return;
   const uint64_t keep = random() % 101;  // per cent of the sectors, this time
   const uint64_t tear = random() % 101;  // of the others
@@ -300,12 +331,6 @@ absl::StatusOr<std::unique_ptr<FileLock>> SimulatedDisk::lock(const std::string&
     unsynced_names_.push_back({"", path, inode});
   }
   return std::make_unique<SimulatedLock>(*this, path);
-}
-
-absl::StatusOr<uint64_t> SimulatedDisk::free_bytes(const std::string&) {
-  const std::lock_guard<std::mutex> guard(mutex_);
-  const uint64_t sum = used();
-  return capacity_ > sum ? capacity_ - sum : 0;
 }
 
 void SimulatedDisk::crash() {

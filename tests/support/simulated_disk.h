@@ -51,7 +51,6 @@ class SimulatedDisk final : public FileSystem {
   absl::Status remove(const std::string& path) override;
   absl::Status sync_directory(const std::string& path) override;
   absl::StatusOr<std::unique_ptr<FileLock>> lock(const std::string& path) override;
-  absl::StatusOr<uint64_t> free_bytes(const std::string& path) override;
 
   // The process dies, the machine lives: locks are free, files opened before fail every call.
   void crash();
@@ -83,6 +82,7 @@ class SimulatedDisk final : public FileSystem {
     std::string data;     // as readers see it
     std::string durable;  // as the medium has it
     std::set<size_t> dirty_sectors;
+    std::set<size_t> lost_sectors;  // a sync of them failed: no other one tries again
     bool dirty() const { return !dirty_sectors.empty() || data.size() != durable.size(); }
   };
   // One change to a directory that no sync has covered. Create has no `from`, remove no `to`.
@@ -99,6 +99,7 @@ class SimulatedDisk final : public FileSystem {
   uint64_t used() const;
   static void mark_dirty(Inode& inode, uint64_t begin, uint64_t end);
   static void sync(Inode& inode);
+  static void forget_lost(Inode& inode, uint64_t offset, uint64_t size);
   static void cut(Inode& inode, std::mt19937_64& random);
   static void apply(const NameChange& change, Names& names);
 

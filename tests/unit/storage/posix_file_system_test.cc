@@ -143,12 +143,6 @@ TEST_F(PosixFileSystemTest, TruncateShortensAndExtends) {
   EXPECT_EQ(read(*file, 0, 10), std::string("ab\0\0", 4));
 }
 
-TEST_F(PosixFileSystemTest, FreeSpaceIsKnown) {
-  const auto bytes = files_->free_bytes(directory_);
-  ASSERT_TRUE(bytes.ok());
-  EXPECT_GT(*bytes, 0u);
-}
-
 TEST_F(PosixFileSystemTest, ALogOnRealFilesComesBack) {
   WalOptions options;
   options.directory = path("data");

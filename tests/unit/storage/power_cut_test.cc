@@ -28,9 +28,9 @@ struct Life {
   bool died = false;  // an error ended the process
 };
 
-// Ten batches with a retirement between. Goes on after a full disk, ends at any other error.
-void live(LogDriver& log, Life& life) {
-  for (int batch = 0; batch < 10; ++batch) {
+// Batches, with a retirement after the seventh. Goes on after a full disk, ends at any other error.
+void live(LogDriver& log, Life& life, int batches = 10) {
+  for (int batch = 0; batch < batches; ++batch) {
     for (int i = 0; i < 3; ++i) {
       life.appended.push_back("batch " + std::to_string(batch) + " record " + std::to_string(i));
       log.append(life.appended.back());
@@ -62,31 +62,38 @@ void expect_intact(SimulatedDisk& disk, const Life& life) {
   }
 }
 
+using Hits = std::function<bool(DiskOperation)>;
+
+// Lives with `error` from the n-th call that `hits` on, for `times` calls. False: there were fewer.
+bool live_with_fault(SimulatedDisk& disk, const absl::Status& error, uint64_t n, uint64_t times,
+                     const Hits& hits, Life& life) {
+  LogDriver log(disk, small_segments());
+  EXPECT_TRUE(log.start().ok());
+  uint64_t calls = 0;
+  disk.set_fault([&](DiskOperation operation, const std::string&) {
+    if (!hits(operation)) return absl::OkStatus();
+    const uint64_t call = calls++;
+    return call >= n && call - n < times ? error : absl::OkStatus();
+  });
+  live(log, life);
+  disk.set_fault(nullptr);
+  return calls > n;
+}
+
 // Lives once for each call n, with `error` from the n-th call on for `times` calls; then the power
 // goes. Returns how many lives ended by an error.
-int live_with_every_fault(const absl::Status& error, uint64_t times,
-                          const std::function<bool(DiskOperation)>& hits) {
+int live_with_every_fault(const absl::Status& error, uint64_t times, const Hits& hits) {
   int deaths = 0;
   for (uint64_t n = 0;; ++n) {
     SimulatedDisk disk;
-    LogDriver log(disk, small_segments());
-    EXPECT_TRUE(log.start().ok());
-    uint64_t calls = 0;
-    disk.set_fault([&](DiskOperation operation, const std::string&) {
-      if (!hits(operation)) return absl::OkStatus();
-      const uint64_t call = calls++;
-      return call >= n && call - n < times ? error : absl::OkStatus();
-    });
     Life life;
-    live(log, life);
-    disk.set_fault(nullptr);
+    const bool hit = live_with_fault(disk, error, n, times, hits, life);
     deaths += life.died ? 1 : 0;
-    log.drop();
     std::mt19937_64 random(n);
     disk.power_cut(random);
     expect_intact(disk, life);
     if (::testing::Test::HasFailure()) ADD_FAILURE() << "at call " << n;
-    if (::testing::Test::HasFailure() || calls <= n) return deaths;
+    if (::testing::Test::HasFailure() || !hit) return deaths;
   }
 }
 
@@ -198,6 +205,27 @@ TEST(FaultAtEveryCallTest, AFailedSyncAlwaysEndsTheProcess) {
   const int syncs = live_with_every_fault(absl::DataLossError("bad"), 1, is_sync);
   EXPECT_GE(syncs, 10) << "one per batch at least";
   EXPECT_EQ(live_with_every_fault(absl::ResourceExhaustedError("full"), 1, is_sync), syncs);
+}
+
+// The system keeps pages whose sync has failed, and calls them clean.
+TEST(FaultAtEveryCallTest, TheStartAfterAFailedSyncBuildsOnWhatTheMediumHas) {
+  bool hit = true;
+  for (uint64_t n = 0; hit && !::testing::Test::HasFailure(); ++n) {
+    SimulatedDisk disk;
+    Life life;
+    hit = live_with_fault(disk, absl::DataLossError("bad"), n, 1, is_sync, life);
+    disk.crash();
+    {
+      LogDriver log(disk, small_segments());
+      ASSERT_TRUE(log.start(life.cut).ok());
+      life.appended.resize(log.recovered().log.last.lsn.value());
+      live(log, life, 3);
+    }
+    std::mt19937_64 random(n);
+    disk.power_cut(random);
+    expect_intact(disk, life);
+    if (::testing::Test::HasFailure()) ADD_FAILURE() << "at sync " << n;
+  }
 }
 
 TEST(FaultAtEveryCallTest, AnErrorAnywhereLosesNothingAcknowledged) {

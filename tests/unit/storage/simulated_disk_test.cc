@@ -94,7 +94,28 @@ TEST_F(SimulatedDiskTest, AFullDiskTakesWhatFits) {
   EXPECT_TRUE(absl::IsResourceExhausted(write(**file, 0, "bytes")));
   EXPECT_EQ(disk_.contents("d/f"), "byt");
   EXPECT_TRUE(write(**file, 0, "BYT").ok()) << "overwriting takes no room";
-  EXPECT_EQ(*disk_.free_bytes("d"), 0u);
+}
+
+// As Linux does it (the fsyncgate of PostgreSQL): a second sync succeeds and has saved nothing.
+TEST_F(SimulatedDiskTest, WhatASyncFailedToSaveIsNotSavedByTheNext) {
+  auto file = disk_.open("d/f", OpenMode::kCreate);
+  ASSERT_TRUE(write(**file, 0, "old").ok());
+  ASSERT_TRUE((*file)->sync().ok());
+  ASSERT_TRUE(write(**file, 0, "new").ok());
+  disk_.set_fault([](DiskOperation operation, const std::string&) -> absl::Status {
+    if (operation == DiskOperation::kSync) return absl::DataLossError("the medium refused");
+    return absl::OkStatus();
+  });
+  EXPECT_FALSE((*file)->sync().ok());
+  disk_.set_fault(nullptr);
+  EXPECT_TRUE((*file)->sync().ok());
+  EXPECT_EQ(disk_.contents("d/f"), "new") << "still in memory";
+  (*file)->forget_cached(0, 0);
+  EXPECT_EQ(disk_.contents("d/f"), "old") << "what the medium has";
+  ASSERT_TRUE(write(**file, 0, "new").ok());
+  EXPECT_TRUE((*file)->sync().ok());
+  (*file)->forget_cached(0, 0);
+  EXPECT_EQ(disk_.contents("d/f"), "new") << "written again, saved at last";
 }
 
 TEST_F(SimulatedDiskTest, CallsAreCounted) {
