@@ -145,7 +145,7 @@ class Replica {
   // contains the cut (`log_kept`).
   void installed(storage::Position cut, const Membership& membership, storage::Lsn membership_lsn,
                  bool log_kept);
-  // Segments before this are gone: terms before it need not be known any more. Not beyond commit().
+  // Records up to this are gone: terms before it need not be known any more. Not beyond commit().
   void compacted(storage::Lsn base);
 
   // --- Shipping (leader).

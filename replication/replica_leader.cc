@@ -3,6 +3,7 @@
 #include <functional>
 #include <utility>
 
+#include "absl/container/inlined_vector.h"
 #include "base/check.h"
 #include "replication/replica.h"
 
@@ -272,7 +273,7 @@ void Replica::retry_lost_messages() {
 
 Position Replica::durable_on(size_t voters) const {
   CHECK_GE(voters, size_t{1});
-  std::vector<Position> positions;
+  absl::InlinedVector<Position, 8> positions;  // on the stack: asked for at every turn of the loop
   if (!leading()) return {};
   if (is_voter()) positions.push_back(durable_);
   for (const auto& [id, progress] : progress_) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "replication/replica.h"
 
 namespace kvorum::replication {
@@ -31,7 +32,7 @@ bool Replica::quorum_heard() const {
 
 // The newest of our clock readings that a majority has sent back; our own is now.
 int64_t Replica::majority_acked_us() const {
-  std::vector<int64_t> acked;
+  absl::InlinedVector<int64_t, 8> acked;  // on the stack: asked for at every turn of the loop
   if (is_voter()) acked.push_back(now_us_);
   for (const auto& [id, progress] : progress_) {
     if (progress.counts) acked.push_back(progress.acked_sent_us);

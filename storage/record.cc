@@ -31,6 +31,19 @@ bool is_record_kind(uint8_t kind) {
          kind <= static_cast<uint8_t>(RecordKind::kDigest);
 }
 
+RecordView view_of(std::string_view whole) {
+  const char* from = whole.data();
+  RecordView record;
+  record.header.lsn = Lsn{load_little_endian<uint64_t>(from + kLsnAt)};
+  record.header.term = Term{load_little_endian<uint64_t>(from + kTermAt)};
+  record.header.stamp.hlc = Hlc{load_little_endian<uint64_t>(from + kHlcAt)};
+  record.header.stamp.origin = NodeId{load_little_endian<uint16_t>(from + kOriginAt)};
+  record.header.kind = static_cast<RecordKind>(from[kKindAt]);
+  record.payload = whole.substr(kRecordHeaderBytes);
+  record.bytes = whole;
+  return record;
+}
+
 }  // namespace
 
 void encode_record(const Incarnation& incarnation, const RecordHeader& header,
@@ -59,6 +72,12 @@ size_t record_bytes(std::string_view bytes) {
   return size;
 }
 
+RecordView take_record(std::string_view& bytes) {
+  const RecordView record = view_of(bytes.substr(0, record_bytes(bytes)));
+  bytes.remove_prefix(record.bytes.size());
+  return record;
+}
+
 RecordError decode_record(const Incarnation& incarnation, std::string_view& bytes,
                           RecordView& record) {
   if (bytes.size() < kRecordHeaderBytes) return RecordError::kTruncated;
@@ -70,18 +89,12 @@ RecordError decode_record(const Incarnation& incarnation, std::string_view& byte
   if (load_little_endian<uint32_t>(from + kCrcAt) != record_crc(incarnation, whole)) {
     return RecordError::kChecksum;
   }
-  const auto kind = static_cast<uint8_t>(from[kKindAt]);
   const Lsn lsn{load_little_endian<uint64_t>(from + kLsnAt)};
-  if (!is_record_kind(kind) || from[kReservedAt] != 0 || lsn == Lsn{0}) {
+  if (!is_record_kind(static_cast<uint8_t>(from[kKindAt])) || from[kReservedAt] != 0 ||
+      lsn == Lsn{0}) {
     return RecordError::kMalformed;
   }
-  record.header.lsn = lsn;
-  record.header.term = Term{load_little_endian<uint64_t>(from + kTermAt)};
-  record.header.stamp.hlc = Hlc{load_little_endian<uint64_t>(from + kHlcAt)};
-  record.header.stamp.origin = NodeId{load_little_endian<uint16_t>(from + kOriginAt)};
-  record.header.kind = static_cast<RecordKind>(kind);
-  record.payload = whole.substr(kRecordHeaderBytes);
-  record.bytes = whole;
+  record = view_of(whole);
   bytes.remove_prefix(whole.size());
   return RecordError::kNone;
 }

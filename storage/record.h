@@ -52,6 +52,9 @@ struct RecordView {
 // Size of the record at the front of `bytes`, which are known to be whole records, at least one.
 [[nodiscard]] size_t record_bytes(std::string_view bytes);
 
+// Takes the record at the front of `bytes`, which are known to be whole records that were verified.
+[[nodiscard]] RecordView take_record(std::string_view& bytes);
+
 // Takes one record from the front of `bytes`; on error takes nothing. Looks at no byte beyond
 // bytes.size() and trusts no length before checking it.
 [[nodiscard]] RecordError decode_record(const Incarnation& incarnation, std::string_view& bytes,

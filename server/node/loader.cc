@@ -137,7 +137,7 @@ void Loader::begin_log() {
     }
   }
   result_.terms = replication::TermIndex(result_.applied);
-  result_.recent.reset(settings_.identity.incarnation, result_.applied);
+  result_.recent.reset(result_.applied);
   load_log();
 }
 

@@ -92,7 +92,7 @@ void RecordLog::lead(storage::Term term, uint64_t wall_ms) {
       return true;
     });
   }
-  if (!keep_recent_) recent_.reset(identity_.incarnation, last_);
+  if (!keep_recent_) recent_.reset(last_);
   newest_removal_ = newest_swap_ = last_.lsn;
   leading_ = true;
   add(RecordKind::kNoop, {}, wall_ms);
@@ -247,7 +247,7 @@ void RecordLog::install(storage::Keyspace& keyspace, Position cut, Hlc hlc, bool
   applied_hlc_ = hlc;
   if (!keep_log) {
     wal_->restart_at(cut, hlc);
-    recent_.reset(identity_.incarnation, cut);
+    recent_.reset(cut);
     last_ = cut;
     last_hlc_ = hlc;
     clock_.observe(hlc);
@@ -351,7 +351,7 @@ void RecordLog::lose_tail(Position kept, const absl::Status& reason) {
   if (kept.lsn >= recent_.base().lsn && recent_.last().lsn > kept.lsn) {
     recent_.truncate(kept.lsn);
   } else if (kept.lsn < recent_.base().lsn) {
-    recent_.reset(identity_.incarnation, kept);
+    recent_.reset(kept);
   }
   last_ = kept;
   const bool held = recent_.last() == kept && kept.lsn > recent_.base().lsn;

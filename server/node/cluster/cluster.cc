@@ -96,6 +96,9 @@ void Cluster::tick() {
     snapshots_.serve();
   }
   snapshots_.tick();
+  // Before these nobody can be sent records any more.
+  const RecordLog& log = node_.log();
+  replica_->compacted(std::min(log.wal().oldest_lsn().previous(), log.recent().base().lsn));
   end_turn();
 }
 
@@ -185,15 +188,6 @@ void Cluster::do_log_changes(const Ready& ready) {
     forget_fan_outs(ready.truncate->lsn);
     node_.drop_gates_above(ready.truncate->lsn, /*disk_full=*/false);
   }
-  if (lost_tail_) {
-    // Replies still wait for what a full disk has cost this log: another record takes its place.
-    for (const storage::RecordView& record : ready.append) {
-      if (record.header.term == led_term_) continue;
-      lost_tail_ = false;
-      node_.drop_gates_above(record.header.lsn.previous(), /*disk_full=*/false);
-      break;
-    }
-  }
   log.accept(ready.append);
   if (ready.save.has_value()) log.save_hard_state(*ready.save);
 }
@@ -213,9 +207,6 @@ void Cluster::do_role_change() {
   const bool has_leader = replica_->leader() != NodeId{0};
   leader_lost_us_ = has_leader ? 0 : leader_lost_us_ != 0 ? leader_lost_us_ : node_.monotonic_us();
   if (replica_->leading() && !node_.log().leading()) {
-    if (std::exchange(lost_tail_, false)) {
-      node_.drop_gates_above(node_.log().last().lsn, /*disk_full=*/false);
-    }
     led_term_ = replica_->term();
     node_.log().lead(led_term_, static_cast<uint64_t>(node_.now_us() / 1000));
     proposed_ = node_.log().last();
@@ -227,12 +218,8 @@ void Cluster::do_role_change() {
 }
 
 void Cluster::stop_leading() {
+  CHECK(node_.log().last() == proposed_) << "a record the replica never heard of";
   node_.log().stop_leading();
-  // What was made in this turn of the loop the replica has never heard of: nobody has it.
-  if (node_.log().last().lsn > proposed_.lsn) {
-    node_.log().truncate(proposed_);
-    node_.drop_gates_above(proposed_.lsn, /*disk_full=*/false);
-  }
   shipper_.stop();
   snapshots_.stop_sending();
   node_.leadership_lost();
@@ -367,7 +354,6 @@ void Cluster::log_persisted(Position durable, const HardState& saved) {
 }
 
 void Cluster::log_tail_lost(Position kept) {
-  lost_tail_ = true;
   if (leads() && kept > proposed_) replica_->propose(kept);
   proposed_ = kept;
   forget_fan_outs(kept.lsn);

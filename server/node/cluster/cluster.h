@@ -198,7 +198,6 @@ class Cluster {
   int64_t last_digest_us_ = 0, last_drift_log_us_ = 0;
   storage::Lsn digest_lsn_{0};
   bool differs_ = false;
-  bool lost_tail_ = false;      // a full disk has cost records that replies may still wait for
   storage::Lsn reads_from_{0};  // what was shown before the keyspace was replaced
   bool doubted_ = false;
   bool in_ready_ = false;

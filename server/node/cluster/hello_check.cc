@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/secret.h"
 #include "base/text.h"
 #include "server/node/cluster/peer_fields.h"
 
@@ -45,19 +46,10 @@ std::string list(std::span<const storage::NodeId> nodes) {
 
 }  // namespace
 
-bool same_secret(std::string_view given, std::string_view secret) {
-  volatile unsigned char difference = given.size() != secret.size();
-  for (size_t i = 0; i < given.size(); ++i) {
-    const char expected = secret.empty() ? '\0' : secret[i % secret.size()];
-    difference = static_cast<unsigned char>(difference | (given[i] ^ expected));
-  }
-  return difference == 0;
-}
-
 absl::Status check_hello(const Hello& ours, const Hello& theirs,
                          std::span<const storage::NodeId> known) {
   if (absl::Status status = check_version(ours, theirs); !status.ok()) return status;
-  if (!same_secret(theirs.secret, ours.secret)) {
+  if (!base::same_secret(theirs.secret, ours.secret)) {
     return absl::UnauthenticatedError("wrong cluster secret");
   }
   if (theirs.cluster_id == ours.cluster_id) {  // else its node ids are of no interest

@@ -28,9 +28,6 @@ namespace kvorum::server::peer {
 // "ERR cluster id "x" here, "y" there". REQUIRES: !status.ok().
 [[nodiscard]] std::string refusal(const absl::Status& status);
 
-// Takes as long whatever the difference.
-[[nodiscard]] bool same_secret(std::string_view given, std::string_view secret);
-
 // What one process has seen of one peer over its connections, both ways.
 class PeerSightings {
  public:

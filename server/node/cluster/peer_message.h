@@ -68,8 +68,8 @@ struct SnapshotWanted {
 
 // A client's command, from a follower to the leader. `transaction`: EXEC with what MULTI queued.
 struct Forward {
-  uint64_t client = 0;    // the follower's session id
-  uint64_t sequence = 0;  // 1, 2, 3 … per client and link
+  uint64_t client = 0;    // the follower's name for its client on this link, never used twice
+  uint64_t sequence = 0;  // 1, 2, 3 … per client
   storage::Term term{0};  // the leadership it is meant for: another one refuses it
   uint8_t database = 0;
   uint8_t protocol = 2;

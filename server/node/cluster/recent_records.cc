@@ -16,8 +16,7 @@ namespace {
 constexpr size_t kBlockBytes = 64 * 1024;
 }  // namespace
 
-void RecentRecords::reset(const storage::Incarnation& incarnation, Position base) {
-  incarnation_ = incarnation;
+void RecentRecords::reset(Position base) {
   base_ = last_ = base;
   blocks_.clear();
   bytes_ = 0;
@@ -77,8 +76,7 @@ size_t RecentRecords::offset_after(const OwnBlock& block, Lsn lsn, Position& bef
   std::string_view rest = *block.bytes;
   before = block.previous;
   while (before.lsn < lsn) {
-    RecordView record;
-    CHECK(storage::decode_record(incarnation_, rest, record) == storage::RecordError::kNone);
+    const RecordView record = storage::take_record(rest);
     before = Position{record.header.term, record.header.lsn};
   }
   return block.bytes->size() - rest.size();
@@ -105,8 +103,7 @@ void RecentRecords::for_each(Lsn after, Lsn last,
     const std::shared_ptr<const std::string> bytes = blocks_[index].bytes;
     std::string_view rest = *bytes;
     while (!rest.empty()) {
-      RecordView record;
-      CHECK(storage::decode_record(incarnation_, rest, record) == storage::RecordError::kNone);
+      const RecordView record = storage::take_record(rest);
       if (record.header.lsn > last) return;
       if (record.header.lsn > after && !visit(record)) return;
     }

@@ -26,8 +26,8 @@ class RecentRecords {
   };
 
   // Begins anew after `base`, with nothing.
-  void reset(const storage::Incarnation& incarnation, storage::Position base);
-  // REQUIRES: the record follows last().
+  void reset(storage::Position base);
+  // REQUIRES: the record follows last() and was verified.
   void append(const storage::RecordHeader& header, std::string_view bytes);
   // The next record begins a new block: what is there so far is about to be shipped.
   void close_block() { open_ = false; }
@@ -62,7 +62,6 @@ class RecentRecords {
   // Offset in the block of the first record after `lsn`, and the position of the one before it.
   size_t offset_after(const OwnBlock& block, storage::Lsn lsn, storage::Position& before) const;
 
-  storage::Incarnation incarnation_{};
   storage::Position base_, last_;
   std::deque<OwnBlock> blocks_;
   size_t bytes_ = 0;

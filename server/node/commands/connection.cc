@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/secret.h"
 #include "base/text.h"
 #include "server/node/cluster/cluster.h"
 #include "server/node/cluster/forwarding.h"
@@ -18,16 +19,6 @@ namespace {
 constexpr std::string_view kWrongPassword =
     "WRONGPASS invalid username-password pair or user is disabled.";
 constexpr std::string_view kNoCluster = "ERR This instance has cluster support disabled";
-
-// Takes as long whatever the difference: every byte given is compared.
-bool same_secret(std::string_view given, std::string_view secret) {
-  volatile unsigned char difference = given.size() != secret.size();
-  for (size_t i = 0; i < given.size(); ++i) {
-    const char expected = secret.empty() ? '\0' : secret[i % secret.size()];
-    difference = static_cast<unsigned char>(difference | (given[i] ^ expected));
-  }
-  return difference == 0;
-}
 
 void log_denial(CommandContext& context) {
   constexpr int64_t kSecond = 1'000'000;
@@ -46,7 +37,7 @@ void log_denial(CommandContext& context) {
 bool authenticate(CommandContext& context, std::string_view user, std::string_view password) {
   const std::string& secret = context.node.options().values().requirepass;
   // Both are judged before either is acted on: no difference to be timed.
-  const bool right = same_secret(password, secret) || secret.empty();
+  const bool right = base::same_secret(password, secret) || secret.empty();
   if (user == "default" && right) {
     context.session.authenticated = true;
     return true;

@@ -568,13 +568,5 @@ TEST(HelloCheckTest, AWrongSecretLearnsNothing) {
   }
 }
 
-TEST(HelloCheckTest, NoSecretFitsOnlyNoSecret) {
-  EXPECT_TRUE(peer::same_secret("", ""));
-  EXPECT_TRUE(peer::same_secret("a", "a"));
-  EXPECT_FALSE(peer::same_secret("a", ""));
-  EXPECT_FALSE(peer::same_secret("", "a"));
-  EXPECT_FALSE(peer::same_secret(std::string_view("\0", 1), ""));
-}
-
 }  // namespace
 }  // namespace kvorum::server

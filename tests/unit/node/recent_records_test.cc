@@ -17,7 +17,7 @@ using storage::Term;
 
 class RecentRecordsTest : public testing::Test {
  protected:
-  RecentRecordsTest() { records_.reset(incarnation_, {Term{1}, Lsn{10}}); }
+  RecentRecordsTest() { records_.reset({Term{1}, Lsn{10}}); }
 
   void append(uint64_t lsn, uint64_t term = 1, size_t bytes = 10) {
     storage::RecordHeader header;
