@@ -168,6 +168,13 @@ class Replica {
   // is nobody, or not leading. Ends by itself after an election timeout.
   bool transfer(storage::NodeId to);
   bool transferring() const { return transfer_to_ != storage::NodeId{0}; }
+  // TimeoutNow has been sent in the transfer that is under way.
+  bool transfer_announced() const { return transferring() && !timeout_now_due_; }
+  // Sends TimeoutNow although the other one has not caught up: it wins only with everything that is
+  // committed, and what else it lacks is lost.
+  void hurry_transfer();
+  // Goes on as leader, unless TimeoutNow has been sent and the other one wins.
+  void abort_transfer() { transfer_to_ = storage::NodeId{0}; }
   // Becomes a follower of nobody: its keyspace is a minority's, its clock is wrong, its disk stuck.
   void step_down();
   // May not campaign (keyspace differs, clock wrong, shutting down); it votes all the same.
@@ -300,6 +307,7 @@ class Replica {
   void measure_clock(Progress& progress, const Message& message);
   int64_t majority_clock_us() const;
   void continue_transfer();
+  void send_timeout_now();
 
   const storage::NodeId id_;
   const storage::InstanceId instance_;

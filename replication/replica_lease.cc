@@ -116,6 +116,14 @@ void Replica::continue_transfer() {
   if (!transferring() || !timeout_now_due_) return;
   const Progress* target = progress_of(transfer_to_);
   if (target == nullptr || target->match.lsn != log_.last().lsn) return;
+  send_timeout_now();
+}
+
+void Replica::hurry_transfer() {
+  if (transferring() && timeout_now_due_) send_timeout_now();
+}
+
+void Replica::send_timeout_now() {
   if (!timeout_now_sent_) last_lease_us_ = std::min(reads_until_us(), now_us_);
   timeout_now_sent_ = true;
   timeout_now_due_ = false;

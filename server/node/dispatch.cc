@@ -153,8 +153,6 @@ void Node::find_refusal(const Session& session, const Command& command, resp::Ar
     error = cluster_->forming() ? base::concat("CLUSTERDOWN The cluster is forming: waiting for ",
                                                cluster_->forming_waits_for())
                                 : "LOADING kvorum is loading the dataset in memory";
-  } else if (shutting_down_ && writing) {
-    error = "ERR server is shutting down";
   } else if (session.in_transaction && (command.flags & kNoMulti)) {
     error = "ERR Command not allowed inside a transaction";
   } else if (leads && writing && lacks_voters(session)) {
@@ -175,13 +173,20 @@ bool Node::lacks_voters(const Session& session) const {
 bool Node::must_come_again(const Session& session, const Command& command) {
   using namespace command_flag;
   if (session.peer != storage::NodeId{0}) return false;
+  if (draining() && command.name != "shutdown") return true;
   const ClientPause::Mode pause = client_pause_.mode(clock_us_);
   if (pause == ClientPause::Mode::kAll) return true;
-  const bool queues = session.in_transaction && command.name != "exec";
-  if (queues || !has_flag(session, command, kWrite | kMayReplicate)) return false;
-  if (pause == ClientPause::Mode::kWrite) return true;
-  return cluster_->leads() && (log_.uncommitted_bytes() > options_.values().max_uncommitted_bytes ||
-                               cluster_->replica().transferring());
+  if (session.in_transaction && command.name != "exec") return false;  // queued
+  const bool changes = has_flag(session, command, kWrite | kMayReplicate);
+  const bool transferring = cluster_->leads() && cluster_->replica().transferring();
+  if (transferring && !changes) {
+    // The lease is given up: rather another leader's answer than none.
+    return has_flag(session, command, kReadOnly) &&
+           cluster_->replica().reads_until_us() < clock_us_;
+  }
+  if (!changes) return false;
+  if (transferring || shutting_down_ || pause == ClientPause::Mode::kWrite) return true;
+  return cluster_->leads() && log_.uncommitted_bytes() > options_.values().max_uncommitted_bytes;
 }
 
 Execution Node::come_again(Session& session) {

@@ -136,8 +136,9 @@ void write_replication_section(Node& node, InfoLines& lines) {
                   "ip=", each.address.host, ",port=", each.address.port, ",state=", each.state,
                   ",offset=", each.durable_lsn.value(), ",lag=", each.silent_us / 1'000'000)));
   }
-  const bool handing_over = node.cluster().started() && node.cluster().replica().transferring();
-  lines.add("master_failover_state", handing_over ? "failover-in-progress" : "no-failover");
+  lines.add("master_failover_state", node.cluster().started()
+                                         ? HandOver::state(node.cluster().replica())
+                                         : std::string_view("no-failover"));
   lines.add("master_replid", node.replication_id());
   lines.add("master_replid2", std::string_view(std::string(40, '0')));
   lines.add("master_repl_offset", node.commit_position().lsn.value());

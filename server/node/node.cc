@@ -176,7 +176,7 @@ void Node::expire_now(int database, const Entry& entry) {
 }
 
 bool Node::expire_some() {
-  if (!log_.leading() || log_.disk_full() || shutting_down_ ||
+  if (!log_.leading() || log_.disk_full() || shutting_down_ || cluster_->replica().transferring() ||
       log_.uncommitted_bytes() > options_.values().max_uncommitted_bytes ||
       client_pause_.mode(clock_us_) != ClientPause::Mode::kNone) {
     return false;
@@ -411,17 +411,27 @@ void Node::shut_down(bool snapshot, bool force) {
   advance_shut_down();
 }
 
+// Another node's turn: what has been taken is answered, and nothing more is taken, so that whoever
+// is cut off knows that what it asked last was not executed.
+bool Node::draining() const {
+  return shutting_down_ && cluster_->voters() > 1 && !cluster_->leads();
+}
+
 // Everything queued is on disk, and leadership is another node's as far as that can be.
 bool Node::handed_over() {
-  if (cluster_->voters() == 1) return log_.idle();
-  constexpr int64_t kHandOverUs = 2'000'000;
-  const bool patient = clock_us_ - shut_down_us_ < kHandOverUs;
+  if (cluster_->voters() <= 1) return log_.idle();
+  constexpr int64_t kPatienceUs = 2'000'000;
+  const bool patient = clock_us_ - shut_down_us_ < kPatienceUs;
   if (cluster_->leads() && patient) {
+    led_us_ = clock_us_;
     if (!cluster_->replica().transferring()) cluster_->transfer(storage::NodeId{0});
     return false;
   }
-  // Replies that wait for followers are given the time to hear of them.
-  if (!gated_.empty() && patient) return false;
+  // What other nodes forward here until they hear of the new leader is refused, and goes there:
+  // unanswered its outcome would be unknown.
+  const bool known = clock_us_ - led_us_ >= int64_t{2000} * cluster_->membership().heartbeat_ms;
+  const bool answered = gated_.empty() && !forwarding_->forwarder().anything_under_way();
+  if (patient && !(known && answered)) return false;
   return log_.quiet() && !log_.wal().truncation_pending();
 }
 

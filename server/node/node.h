@@ -219,6 +219,7 @@ class Node {
   void on_tail_lost(storage::Position kept, const absl::Status& reason);
   void on_fatal(const absl::Status& reason);
   void expire_gates();
+  bool draining() const;
   bool handed_over();
   bool expire_some();
   void expire_now(int database, const storage::Entry& entry);
@@ -260,7 +261,7 @@ class Node {
   int64_t clock_us_ = 0;        // monotonic, read when input arrived or a command ended
   int64_t wall_offset_us_ = 0;  // wall - monotonic, at the last refresh
   int64_t command_wall_us_ = 0;
-  int64_t last_sample_us_ = 0, last_probe_us_ = 0, shut_down_us_ = 0;
+  int64_t last_sample_us_ = 0, last_probe_us_ = 0, shut_down_us_ = 0, led_us_ = 0;
   uint32_t notify_flags_ = 0;
   bool shutting_down_ = false;
   bool shut_down_snapshot_ = false, shut_down_force_ = false, closing_log_ = false;

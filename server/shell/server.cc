@@ -200,10 +200,11 @@ void Server::stopped(int exit_code) {
 void Server::close_everything() {
   listeners_.close();
   drain_output();
-  peers_.close();
+  // The node may tell a peer that a client is gone: the peers' connections come after.
   for (const auto& [id, session] : all_sessions()) {
     reinterpret_cast<Connection*>(session->host_tag)->close();
   }
+  peers_.close();
   wal_lane_->close();
   background_lane_->close();
   for (uv_handle_t* handle : {as_handle(&before_poll_), as_handle(&timer_), as_handle(&busy_),

@@ -3,48 +3,20 @@
 #include <string>
 #include <vector>
 
-#include "tests/integration/cluster_fixture.h"
-#include "tests/integration/cluster_load.h"
+#include "tests/integration/cluster_load_fixture.h"
 
 namespace kvorum::integration {
 namespace {
 
 constexpr int kWriters = 6;  // two for each node
 constexpr int kRounds = 20;
-// Answered writes after which a round has seen enough.
-constexpr uint64_t kProgress = 60;
 
-class ClusterCrashTest : public ClusterFixture {
+class ClusterCrashTest : public ClusterLoadFixture {
  protected:
   void start_under_load(const ClusterProcess::Flags& flags = {}) {
     ASSERT_NO_FATAL_FAILURE(start_cluster(3, flags));
-    load_ = std::make_unique<ClusterLoad>(
-        kWriters, std::vector<int>{cluster_->port(1), cluster_->port(2), cluster_->port(3)});
-    load_->start();
-    ASSERT_NO_FATAL_FAILURE(expect_progress());
+    ASSERT_NO_FATAL_FAILURE(start_load(kWriters));
   }
-
-  void expect_progress() {
-    const uint64_t before = load_->acknowledged();
-    ASSERT_TRUE(eventually([&] { return load_->acknowledged() >= before + kProgress; }))
-        << load_->errors() << cluster_->logs();
-  }
-
-  void expect_nothing_lost() {
-    load_->stop();
-    const int leader = cluster_->wait_for_leader();
-    ASSERT_NE(leader, 0) << cluster_->logs();
-    expect_equal_keyspaces();
-    for (int i = 1; i <= 3; ++i) {
-      const std::unique_ptr<Client> client = cluster_->connect(i);
-      ASSERT_NE(client, nullptr);
-      EXPECT_EQ(load_->check(*client), "") << "on node " << i << cluster_->logs();
-    }
-    RecordProperty("acknowledged", std::to_string(load_->acknowledged()));
-    RecordProperty("errors", load_->errors());
-  }
-
-  std::unique_ptr<ClusterLoad> load_;
 };
 
 TEST_F(ClusterCrashTest, NothingAcknowledgedIsLostWhenTheLeaderIsKilledAgainAndAgain) {
@@ -101,18 +73,6 @@ TEST_F(ClusterCrashTest, ALeaderThatHungStepsDownWhenItGoesOnAndNothingIsLost) {
     ASSERT_TRUE(eventually([&] {
       return cluster_->info(hung, "replication", "role") == "slave" && cluster_->in_order(hung);
     })) << cluster_->logs();
-  }
-  ASSERT_NO_FATAL_FAILURE(expect_nothing_lost());
-}
-
-// One connection after the other is told to go elsewhere; none of it is an unknown outcome.
-TEST_F(ClusterCrashTest, ALeaderThatIsStoppedCleanlyHandsOver) {
-  ASSERT_NO_FATAL_FAILURE(start_under_load());
-  for (int round = 0; round < 3; ++round) {
-    const int leader = cluster_->leader();
-    EXPECT_EQ(cluster_->node(leader).stop(SIGTERM), (Exit{0, 0})) << cluster_->logs();
-    ASSERT_NO_FATAL_FAILURE(expect_progress());
-    ASSERT_TRUE(cluster_->start(leader)) << cluster_->logs();
   }
   ASSERT_NO_FATAL_FAILURE(expect_nothing_lost());
 }

@@ -32,17 +32,16 @@ class ClusterFixture : public ::testing::Test {
     return eventually([&] { return client.ask(arguments) == wanted; });
   }
 
-  // Until this node leads, those that do are killed and started again.
+  // Hands leadership over until this node leads.
   void make_leader(int number) {
-    for (int i = 0; i < 50; ++i) {
+    const std::string port = std::to_string(cluster_->port(number));
+    ASSERT_TRUE(eventually([&] {
       const int leads = cluster_->wait_for_leader();
-      ASSERT_NE(leads, 0) << cluster_->logs();
-      if (leads == number) return;
-      cluster_->kill(leads);
-      ASSERT_NE(cluster_->wait_for_leader(), 0) << cluster_->logs();
-      ASSERT_TRUE(cluster_->start(leads)) << cluster_->logs();
-    }
-    FAIL() << "node " << number << " never leads";
+      if (leads == number) return true;
+      if (leads != 0) cluster_->ask(leads, {"FAILOVER", "TO", "127.0.0.1", port});
+      return false;
+    })) << "node "
+        << number << " never leads" << cluster_->logs();
   }
 
   std::unique_ptr<ClusterProcess> cluster_;

@@ -195,14 +195,24 @@ std::string ClusterLoad::check_keys(const Writer& writer, Client& client) {
   return "";
 }
 
+long long ClusterLoad::read_counter(const Writer& writer, Client& client) {
+  const std::string text = client.ask({"GET", writer.counter()});
+  return text == "(nil)" ? 0 : base::parse_integer<long long>(text).value_or(-1);
+}
+
+long long ClusterLoad::executed_unanswered(Client& client) const {
+  long long total = 0;
+  for (const auto& writer : writers_) total += read_counter(*writer, client) - writer->counted;
+  return total;
+}
+
 std::string ClusterLoad::check(Client& client) const {
   for (const auto& writer : writers_) {
     if (!writer->wrong.empty()) return writer->wrong;
     if (const std::string wrong = check_keys(*writer, client); !wrong.empty()) return wrong;
-    const std::string text = client.ask({"GET", writer->counter()});
-    const long long value = text == "(nil)" ? 0 : base::parse_integer<long long>(text).value_or(-1);
+    const long long value = read_counter(*writer, client);
     if (value >= writer->counted && value <= writer->counted + writer->perhaps) continue;
-    return base::concat(writer->counter(), " is ", text, " after ", writer->counted,
+    return base::concat(writer->counter(), " is ", value, " after ", writer->counted,
                         " acknowledged increments and ", writer->perhaps, " of unknown outcome");
   }
   return "";

@@ -38,6 +38,8 @@ class ClusterLoad {
 
   // Empty, or what is wrong with what the node holds. REQUIRES: stopped.
   std::string check(Client& client) const;
+  // Increments that the node holds though they were never answered. REQUIRES: stopped.
+  long long executed_unanswered(Client& client) const;
 
  private:
   struct Writer;
@@ -47,6 +49,8 @@ class ClusterLoad {
   bool answered(Writer& writer, const std::optional<Reply>& reply);
   void note_success();
   static std::string check_keys(const Writer& writer, Client& client);
+  // -1: no answer.
+  static long long read_counter(const Writer& writer, Client& client);
 
   const std::vector<int> ports_;
   std::vector<std::unique_ptr<Writer>> writers_;

@@ -2,8 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/integration/cluster_fixture.h"
-#include "tests/integration/cluster_load.h"
+#include "tests/integration/cluster_load_fixture.h"
 
 namespace kvorum::integration {
 namespace {
@@ -11,11 +10,10 @@ namespace {
 using ::testing::StartsWith;
 
 constexpr int kWriters = 3;
-constexpr uint64_t kProgress = 60;
 // Several election timeouts: whoever wants to campaign has done so.
 constexpr int kManyElectionsMs = 1500;
 
-class PartitionTest : public ClusterFixture {
+class PartitionTest : public ClusterLoadFixture {
  protected:
   void SetUp() override {
     ASSERT_NO_FATAL_FAILURE(
@@ -24,28 +22,9 @@ class PartitionTest : public ClusterFixture {
 
   Network& network() { return cluster_->network(); }
 
-  void start_load(const std::vector<int>& nodes) {
-    std::vector<int> ports;
-    for (const int node : nodes) ports.push_back(cluster_->port(node));
-    load_ = std::make_unique<ClusterLoad>(kWriters, ports);
-    load_->start();
-    expect_progress();
-  }
-  void expect_progress() {
-    const uint64_t before = load_->acknowledged();
-    ASSERT_TRUE(eventually([&] { return load_->acknowledged() >= before + kProgress; }))
-        << load_->errors() << cluster_->logs();
-  }
-  void expect_nothing_lost() {
-    load_->stop();
+  void heal_and_expect_nothing_lost() {
     network().heal();
-    for (int i = 1; i <= 3; ++i) ASSERT_TRUE(cluster_->wait_in_order(i)) << cluster_->logs();
-    ASSERT_NE(cluster_->wait_for_leader(), 0) << cluster_->logs();
-    expect_equal_keyspaces();
-    for (int i = 1; i <= 3; ++i) {
-      const std::unique_ptr<Client> client = cluster_->connect(i);
-      EXPECT_EQ(load_->check(*client), "") << "on node " << i << cluster_->logs();
-    }
+    expect_nothing_lost();
   }
   std::vector<int> others(int node) const {
     std::vector<int> result;
@@ -55,14 +34,12 @@ class PartitionTest : public ClusterFixture {
     return result;
   }
   uint64_t term(int node) { return cluster_->info_number(node, "quorum", "term"); }
-
-  std::unique_ptr<ClusterLoad> load_;
 };
 
 TEST_F(PartitionTest, ALeaderThatIsCutOffIsReplacedAndAcknowledgesNothing) {
   const int old_leader = cluster_->leader();
   EXPECT_EQ(cluster_->ask(old_leader, {"SET", "key", "before"}), "OK");
-  start_load(others(old_leader));
+  start_load(kWriters, others(old_leader));
   network().isolate(old_leader);
   EXPECT_THAT(cluster_->ask(old_leader, {"SET", "key", "cut off"}), StartsWith("-"));
   ASSERT_TRUE(eventually([&] {
@@ -72,7 +49,7 @@ TEST_F(PartitionTest, ALeaderThatIsCutOffIsReplacedAndAcknowledgesNothing) {
   ASSERT_NO_FATAL_FAILURE(expect_progress());
   const int new_leader = cluster_->leader();
   EXPECT_EQ(cluster_->ask(new_leader, {"SET", "key", "after"}), "OK");
-  ASSERT_NO_FATAL_FAILURE(expect_nothing_lost());
+  ASSERT_NO_FATAL_FAILURE(heal_and_expect_nothing_lost());
   EXPECT_EQ(cluster_->ask(old_leader, {"GET", "key"}), "after");
 }
 
@@ -80,11 +57,11 @@ TEST_F(PartitionTest, AFollowerThatIsCutOffDisturbsNobodyWhenItComesBack) {
   const int leader = cluster_->leader();
   const int follower = cluster_->a_follower();
   const uint64_t before = term(leader);
-  start_load(others(follower));
+  start_load(kWriters, others(follower));
   network().isolate(follower);
   ASSERT_NO_FATAL_FAILURE(expect_progress());
   EXPECT_FALSE(eventually([&] { return term(follower) != before; }, kManyElectionsMs));
-  ASSERT_NO_FATAL_FAILURE(expect_nothing_lost());
+  ASSERT_NO_FATAL_FAILURE(heal_and_expect_nothing_lost());
   EXPECT_EQ(cluster_->leader(), leader) << cluster_->logs();
   EXPECT_EQ(term(leader), before);
 }
@@ -92,43 +69,43 @@ TEST_F(PartitionTest, AFollowerThatIsCutOffDisturbsNobodyWhenItComesBack) {
 // It hears nobody but is heard: its heartbeats must not keep the others from electing.
 TEST_F(PartitionTest, ALeaderThatHearsNobodyIsReplaced) {
   const int deaf = cluster_->leader();
-  start_load(others(deaf));
+  start_load(kWriters, others(deaf));
   for (const int other : others(deaf)) network().cut(other, deaf);
   ASSERT_TRUE(eventually([&] {
     const int leader = cluster_->leader();
     return leader != 0 && leader != deaf;
   })) << cluster_->logs();
   ASSERT_NO_FATAL_FAILURE(expect_progress());
-  ASSERT_NO_FATAL_FAILURE(expect_nothing_lost());
+  ASSERT_NO_FATAL_FAILURE(heal_and_expect_nothing_lost());
 }
 
 TEST_F(PartitionTest, TwoFollowersThatDoNotHearEachOtherChangeNothing) {
   const int leader = cluster_->leader();
   const uint64_t before = term(leader);
-  start_load({1, 2, 3});
+  start_load(kWriters, {1, 2, 3});
   const std::vector<int> followers = others(leader);
   network().cut_both(followers[0], followers[1]);
   ASSERT_NO_FATAL_FAILURE(expect_progress());
   EXPECT_FALSE(eventually([&] { return term(leader) != before; }, kManyElectionsMs));
   EXPECT_EQ(cluster_->leader(), leader);
-  ASSERT_NO_FATAL_FAILURE(expect_nothing_lost());
+  ASSERT_NO_FATAL_FAILURE(heal_and_expect_nothing_lost());
 }
 
 // Only one of the followers can be heard by the leader, and only it can take over.
 TEST_F(PartitionTest, ABridgeKeepsTheClusterServing) {
   const int leader = cluster_->leader();
   const std::vector<int> followers = others(leader);
-  start_load({1, 2, 3});
+  start_load(kWriters, {1, 2, 3});
   network().cut_both(leader, followers[0]);
   ASSERT_NO_FATAL_FAILURE(expect_progress());
   EXPECT_TRUE(eventually([&] {
     return cluster_->ask(followers[1], {"SET", "bridge", "OK"}) == "OK";
   })) << cluster_->logs();
-  ASSERT_NO_FATAL_FAILURE(expect_nothing_lost());
+  ASSERT_NO_FATAL_FAILURE(heal_and_expect_nothing_lost());
 }
 
 TEST_F(PartitionTest, NothingAcknowledgedIsLostWhenTheNetworkIsCutInManyWays) {
-  start_load({1, 2, 3});
+  start_load(kWriters, {1, 2, 3});
   for (int round = 0; round < 6; ++round) {
     const int node = round % 2 == 0 ? cluster_->wait_for_leader() : cluster_->a_follower();
     ASSERT_NE(node, 0) << cluster_->logs();
@@ -138,7 +115,7 @@ TEST_F(PartitionTest, NothingAcknowledgedIsLostWhenTheNetworkIsCutInManyWays) {
     network().heal();
     ASSERT_TRUE(cluster_->wait_in_order(node)) << cluster_->logs();
   }
-  ASSERT_NO_FATAL_FAILURE(expect_nothing_lost());
+  ASSERT_NO_FATAL_FAILURE(heal_and_expect_nothing_lost());
 }
 
 }  // namespace

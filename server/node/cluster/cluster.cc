@@ -86,10 +86,11 @@ void Cluster::tick() {
   replica_->set_may_campaign(!node_.log().disk_full() && !differs_ && !snapshots_.receiving() &&
                              !node_.shutting_down());
   look_at_clock();
+  hand_over_.tick(*replica_, now_us);
   log_drift();
   if (leads()) {
     look_at_disk();
-    if (replica_->settled()) {
+    if (replica_->settled() && !replica_->transferring()) {
       propose_membership();
       propose_digest();
     }
@@ -339,7 +340,16 @@ void Cluster::look_at_disk() {
 }
 
 bool Cluster::transfer(NodeId to) {
+  propose_sealed();  // the other one has to have all of it
   const bool begun = replica_->transfer(to);
+  do_ready();
+  return begun;
+}
+
+bool Cluster::hand_over(const HandOver::Request& request) {
+  propose_sealed();
+  const bool begun = hand_over_.begin(*replica_, request, node_.monotonic_us());
+  if (begun) host_.log(LogLevel::kInfo, "FAILOVER: handing leadership over");
   do_ready();
   return begun;
 }

@@ -17,6 +17,7 @@
 #include "replication/replica.h"
 #include "server/node/cluster/birth.h"
 #include "server/node/cluster/digest_vote.h"
+#include "server/node/cluster/hand_over.h"
 #include "server/node/cluster/membership_keeper.h"
 #include "server/node/cluster/peer_link.h"
 #include "server/node/cluster/peer_message.h"
@@ -101,6 +102,10 @@ class Cluster {
   void confirm_leadership() { replica_->confirm_leadership(); }
   // Hands leadership to another node, for a clean stop too. False: nobody to hand it to.
   bool transfer(storage::NodeId to);
+  // FAILOVER: see HandOver. False: nobody can take over. REQUIRES: leads(), !handing_over().
+  [[nodiscard]] bool hand_over(const HandOver::Request& request);
+  bool handing_over() const { return hand_over_.in_progress(); }
+  void abort_hand_over() { hand_over_.abort(*replica_); }
   // A message to every other member's subscribers, once the gate's record is committed.
   void fan_out(std::string_view channel, std::string_view message, storage::Position gate);
 
@@ -187,6 +192,7 @@ class Cluster {
   Shipper shipper_;
   SnapshotTransfer snapshots_;
   DigestVote digests_;
+  HandOver hand_over_;
   std::vector<replication::Message> held_;  // leave when the hard state is saved
   std::deque<FanOut> fan_outs_;             // wait for their gate
   mutable std::vector<storage::Lsn> durable_on_;

@@ -93,6 +93,11 @@ void Forwarder::unwatch(Session& session) {
   if (row->second->sent == 0) close_stream(*row->second);
 }
 
+bool Forwarder::anything_under_way() const {
+  return std::any_of(clients_.begin(), clients_.end(),
+                     [](const auto& row) { return !row.second->items.empty(); });
+}
+
 bool Forwarder::long_behind(Session& session) {
   Client& client = client_of(session);
   const int64_t now_us = node_.monotonic_us();

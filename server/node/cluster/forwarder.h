@@ -49,6 +49,8 @@ class Forwarder {
   // The session watches keys at a leader.
   bool watches(const Session& session) const;
   void unwatch(Session& session);
+  // A command waits for its answer, or to be sent.
+  bool anything_under_way() const;
   // What the session has seen is still not applied here, for longer than it should take: its reads
   // had better be the leader's.
   bool long_behind(Session& session);

@@ -1,4 +1,5 @@
 // Redis' replication commands, and where messages between nodes come in.
+#include <string>
 #include <vector>
 
 #include "base/text.h"
@@ -16,35 +17,84 @@ void cluster_command(CommandContext& context) {
   context.reply.error("ERR This instance has cluster support disabled");
 }
 
-// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]
-void failover_command(CommandContext& context) {
+namespace {
+
+struct FailoverArguments {
+  bool abort = false, to = false, force = false, timeout = false;
+  std::string address;
+  int64_t timeout_ms = 0;
+};
+
+// False: the reply says what is wrong.
+bool read_failover(CommandContext& context, FailoverArguments& given) {
   const resp::Arguments& arguments = context.arguments;
-  bool abort = false, to = false, other = false;
   for (size_t i = 1; i < arguments.size(); ++i) {
     const size_t more = arguments.size() - 1 - i;
-    int64_t number = 0;
-    if (is_word(arguments[i], "timeout") && more >= 1 && !other) {
-      if (!read_integer(context, arguments[++i], number)) return;
-      if (number <= 0) {
+    if (is_word(arguments[i], "timeout") && more >= 1 && !given.timeout) {
+      if (!read_integer(context, arguments[++i], given.timeout_ms)) return false;
+      if (given.timeout_ms <= 0) {
         context.reply.error("ERR FAILOVER timeout must be greater than 0");
-        return;
+        return false;
       }
-      other = true;
-    } else if (is_word(arguments[i], "to") && more >= 2 && !to) {
+      given.timeout = true;
+    } else if (is_word(arguments[i], "to") && more >= 2 && !given.to) {
+      int64_t port = 0;
+      if (!read_integer(context, arguments[i + 2], port)) return false;
+      given.address = base::concat(arguments[i + 1], ":", port);
+      given.to = true;
       i += 2;
-      if (!read_integer(context, arguments[i], number)) return;
-      to = true;
-    } else if (is_word(arguments[i], "force") && to) {
-      other = true;
+    } else if (is_word(arguments[i], "force") && given.to && !given.force) {
+      given.force = true;
     } else if (is_word(arguments[i], "abort") && arguments.size() == 2) {
-      abort = true;
+      given.abort = true;
     } else {
       context.reply.error(kSyntaxError);
-      return;
+      return false;
     }
   }
-  context.reply.error(abort ? "ERR No failover in progress."
-                            : "ERR FAILOVER requires connected replicas.");
+  return true;
+}
+
+}  // namespace
+
+// FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]
+void failover_command(CommandContext& context) {
+  FailoverArguments given;
+  if (!read_failover(context, given)) return;
+  Cluster& cluster = context.node.cluster();
+  if (given.abort) {
+    if (!cluster.handing_over()) return context.reply.error("ERR No failover in progress.");
+    cluster.abort_hand_over();
+    return context.reply.simple_string("OK");
+  }
+  if (cluster.handing_over()) return context.reply.error("ERR FAILOVER already in progress.");
+  if (!cluster.leads()) {
+    return context.reply.error("ERR FAILOVER is not valid when server is a replica.");
+  }
+  if (cluster.voters() <= 1) {
+    return context.reply.error("ERR FAILOVER requires connected replicas.");
+  }
+  if (given.force && !given.timeout) {
+    return context.reply.error(
+        "ERR FAILOVER with force option requires both a timeout and target HOST and IP.");
+  }
+  HandOver::Request request;
+  request.timeout_us = given.timeout_ms * 1000;
+  request.force = given.force;
+  if (given.to) {
+    for (const replication::Member& member : cluster.membership().members) {
+      const bool other = member.voter && member.id != cluster.replica().id();
+      if (other && member.address == given.address) request.to = member.id;
+    }
+    if (request.to == storage::NodeId{0}) {
+      return context.reply.error("ERR FAILOVER target HOST and PORT is not a replica.");
+    }
+  }
+  if (!cluster.hand_over(request)) {
+    return context.reply.error(given.to ? "ERR FAILOVER target replica is not online."
+                                        : "ERR FAILOVER requires connected replicas.");
+  }
+  context.reply.simple_string("OK");
 }
 
 // REPLCONF [option value [option value ...]]

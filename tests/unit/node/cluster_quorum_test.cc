@@ -86,6 +86,22 @@ TEST_F(QuorumTest, WritesWaitWhileLeadershipIsHandedOver) {
   EXPECT_EQ(ask(client, {"GET", "a"}), "$1\r\n2\r\n");
 }
 
+TEST_F(QuorumTest, WhatIsWrittenInTheTurnOfAHandOverGoesWithIt) {
+  start_three();
+  Member* old = leader();
+  const storage::NodeId next = follower().id;
+  const storage::Term term = old->node->cluster().term();
+  TestClient& client = connect(*old);
+  client.send({"SET", "a", "1"});
+  ASSERT_TRUE(client.pump());  // executed, and the turn goes on
+  ASSERT_TRUE(old->node->cluster().transfer(next));
+  ASSERT_TRUE(wait_for([&] { return !client.output().empty(); }));
+  EXPECT_EQ(client.take(), "+OK\r\n");
+  ASSERT_NE(leader(), nullptr);
+  EXPECT_EQ(leader()->id, next);
+  EXPECT_EQ(leader()->node->cluster().term().value(), term.value() + 1) << "the first one has won";
+}
+
 TEST_F(QuorumTest, WaitCountsFollowersThatHaveItOnDisk) {
   start_three();
   Member& slow = follower();

@@ -399,6 +399,30 @@ TEST(ReplicaLeaderTest, ATransferIsGivenUpAfterAnElectionTimeout) {
   EXPECT_TRUE(leader.sent(MessageKind::kTimeoutNow).empty());
 }
 
+TEST(ReplicaLeaderTest, AHurriedTransferDoesNotWaitForTheTarget) {
+  LoneReplica leader = leader_of(3);
+  leader->hurry_transfer();
+  EXPECT_TRUE(leader.sent(MessageKind::kTimeoutNow).empty()) << "no transfer is under way";
+  ASSERT_TRUE(leader->transfer(NodeId{2}));
+  EXPECT_FALSE(leader->transfer_announced());
+  leader->hurry_transfer();
+  EXPECT_TRUE(leader->transfer_announced());
+  EXPECT_EQ(leader.sent(MessageKind::kTimeoutNow).size(), 1u);
+  leader->hurry_transfer();
+  leader.step(2, LoneReplica::ack(1, at(1, 1)));
+  EXPECT_TRUE(leader.sent(MessageKind::kTimeoutNow).empty()) << "once is enough";
+}
+
+TEST(ReplicaLeaderTest, AnAbortedTransferSendsNothing) {
+  LoneReplica leader = leader_of(3);
+  ASSERT_TRUE(leader->transfer(NodeId{2}));
+  leader->abort_transfer();
+  EXPECT_FALSE(leader->transferring());
+  leader.step(2, LoneReplica::ack(1, at(1, 1)));
+  EXPECT_TRUE(leader.sent(MessageKind::kTimeoutNow).empty());
+  EXPECT_TRUE(leader->leading());
+}
+
 TEST(ReplicaLeaderTest, TheMostUpToDateVoterIsChosen) {
   LoneReplica leader = leader_of(3);
   leader.step(2, LoneReplica::ack(1, {}));
