@@ -117,12 +117,14 @@ void Node::disconnect(Session& session) {
   sessions_.erase(session.id);
 }
 
-void Node::protocol_error(Session& session, std::string_view message) {
+Execution Node::protocol_error(Session& session, std::string_view message) {
+  if (session.forwarded != 0) return come_again(session);  // what came before is answered first
   ++statistics_.protocol_errors;
   session.writer().error(base::concat("ERR ", message));
   statistics_.count_error(session.output.unsealed());
   session.close_after_reply = true;
   seal_reply(session, {}, OutputKind::kRead);
+  return Execution::kDone;
 }
 
 void Node::refresh_clock() {

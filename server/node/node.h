@@ -64,8 +64,9 @@ class Node {
   // Executes one command; the arguments need only live through the call.
   // REQUIRES: !session.blocked && !session.close_after_reply.
   Execution execute(Session& session, resp::Arguments arguments);
-  // The client broke the protocol ("Protocol error: …"): answers and closes.
-  void protocol_error(Session& session, std::string_view message);
+  // The client broke the protocol ("Protocol error: …"): answers and closes. kComeAgain: what came
+  // before has to be answered first.
+  Execution protocol_error(Session& session, std::string_view message);
 
   // --- Peers: what the host reports of the connections it dialled (Host::dial).
   void peer_connected(storage::NodeId peer);

@@ -1,7 +1,6 @@
 #include "server/shell/connection.h"
 
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -9,6 +8,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "server/shell/address.h"
+#include "server/shell/dead_peer.h"
 #include "server/shell/server.h"
 
 namespace kvorum::server {
@@ -92,7 +92,10 @@ void Connection::update_limits() {
   const bool peer = session_->peer != storage::NodeId{0};
   const bool trusted = session_->authenticated && standing_ != Standing::kUnproven;
   if (peer ? standing_ == Standing::kPeer : trusted == trusted_limits_) return;
-  if (peer) set_standing(Standing::kPeer);
+  if (peer) {
+    set_standing(Standing::kPeer);
+    end_when_machine_is_silent(stream());
+  }
   trusted_limits_ = trusted;
   parser_.set_limits(peer      ? server_.peer_limits()
                      : trusted ? server_.client_limits()
@@ -165,8 +168,10 @@ void Connection::execute_buffered() {
       const resp::Parser::Result result = parser_.next();
       if (result == resp::Parser::Result::kNeedMore) break;
       if (result == resp::Parser::Result::kError) {
-        server_.log_client(LogLevel::kInfo, *session_, parser_.error());
-        node.protocol_error(*session_, parser_.error());
+        // The parser stays where it is.
+        if (node.protocol_error(*session_, parser_.error()) == Execution::kDone) {
+          server_.log_client(LogLevel::kInfo, *session_, parser_.error());
+        }
         break;
       }
       if (is_http(parser_.arguments())) {

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "server/node/cluster_options.h"
+#include "server/shell/dead_peer.h"
 
 namespace kvorum::server {
 
@@ -218,7 +219,7 @@ void PeerConnections::connected(Socket& socket, int status) {
   Peer& peer = *socket.peer;
   if (status == 0) {
     uv_tcp_nodelay(&socket.tcp, 1);
-    if (keepalive_s_ > 0) uv_tcp_keepalive(&socket.tcp, 1, keepalive_s_);
+    end_when_machine_is_silent(as_stream(&socket.tcp));
     status = uv_read_start(
         as_stream(&socket.tcp),
         [](uv_handle_t* handle, size_t, uv_buf_t* buffer) {

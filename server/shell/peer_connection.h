@@ -40,9 +40,6 @@ class PeerConnections {
   PeerConnections(const PeerConnections&) = delete;
   PeerConnections& operator=(const PeerConnections&) = delete;
 
-  // Seconds between keepalive probes of the connections that are opened from now on; 0: none.
-  void set_keepalive(unsigned seconds) { keepalive_s_ = seconds; }
-
   // As Host::dial, send_to_peer, peer_unsent_bytes and hang_up.
   void dial(storage::NodeId peer, const std::string& address);
   void send(storage::NodeId peer, std::string head, std::shared_ptr<const std::string> body);
@@ -83,7 +80,6 @@ class PeerConnections {
 
   uv_loop_t* loop_;
   PeerEvents& events_;
-  unsigned keepalive_s_ = 0;
   absl::btree_map<storage::NodeId, std::unique_ptr<Peer>> peers_;
   std::array<char, 64 * 1024> buffer_;  // what one read brings
   uint64_t sent_bytes_ = 0, received_bytes_ = 0;

@@ -341,10 +341,7 @@ void Server::run(Lane lane, std::function<void()> work, std::function<void()> do
   thread.run(std::move(work), std::move(done));
 }
 
-void Server::dial(storage::NodeId peer, const std::string& address) {
-  peers_.set_keepalive(static_cast<unsigned>(options().tcp_keepalive_s));
-  peers_.dial(peer, address);
-}
+void Server::dial(storage::NodeId peer, const std::string& address) { peers_.dial(peer, address); }
 
 void Server::send_to_peer(storage::NodeId peer, std::string head,
                           std::shared_ptr<const std::string> body) {

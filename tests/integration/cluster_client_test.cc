@@ -55,6 +55,15 @@ TEST_F(ClusterClientTest, APipelineOfReadsAndWritesThroughAFollowerIsAnsweredInO
   }
 }
 
+TEST_F(ClusterClientTest, BrokenProtocolIsAnsweredAfterWhatWasForwarded) {
+  ASSERT_NO_FATAL_FAILURE(start());
+  RawConnection connection(cluster_->port(follower_));
+  ASSERT_TRUE(connection.send("SET a 41\r\nINCR a\r\n*x\r\nSET a 0\r\n"));
+  EXPECT_EQ(connection.read_to_end(),
+            "+OK\r\n:42\r\n-ERR Protocol error: invalid multibulk length\r\n");
+  EXPECT_EQ(at_follower_->ask({"GET", "a"}), "42");
+}
+
 TEST_F(ClusterClientTest, ErrorsOfForwardedCommandsAreTheLeaders) {
   ASSERT_NO_FATAL_FAILURE(start());
   EXPECT_EQ(at_follower_->ask({"SET", "text", "abc"}), "OK");

@@ -82,6 +82,12 @@ void NodeObserver::follow_log(SimulatedNode& machine, Seen& seen) {
   const RecordLog& log = machine.node()->log();
   const server::RecentRecords& recent = log.recent();
   const uint32_t id = machine.id();
+  // What a full disk has cut off may have been committed by the others in the same turn.
+  const Position committed = log.commit();
+  if (committed.lsn > std::max(log.last().lsn, seen.commit) &&
+      logs_.term_at(id, committed.lsn.value()) == committed.term) {
+    logs_.commit(id, committed.lsn.value());
+  }
   if (log.last() != seen.last || recent.base() != seen.base) {
     if (recent.base().lsn > seen.last.lsn ||
         (recent.base() != seen.base &&
