@@ -55,6 +55,7 @@ PACKAGES = [
     (r"xxhash", ["storage/"]),
     (r"hiredis/", ["tests/", "redis-tests/"]),
     (r"(gtest|gmock|benchmark)/", ["tests/"]),
+    (r"grpcpp/", ["tests/benchmarks/"]),
     (r"absl/", ["storage/", "replication/", "server/", "tools/", "tests/"]),
 ]
 
