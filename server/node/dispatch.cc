@@ -91,6 +91,13 @@ const Command* Node::resolve(const Session& session, resp::Arguments arguments,
 }
 
 Execution Node::execute(Session& session, resp::Arguments arguments) {
+  const Execution execution = execute_now(session, arguments);
+  // Whatever became of it, the next command waits for something of its own.
+  if (execution == Execution::kDone && session.read_wait) session.read_wait.reset();
+  return execution;
+}
+
+Execution Node::execute_now(Session& session, resp::Arguments arguments) {
   command_wall_us_ = clock_us_ + wall_offset_us_;
   session.last_interaction_us = clock_us_;
   std::string error;
@@ -214,6 +221,10 @@ std::optional<Execution> Node::send_elsewhere(Session& session, const Command& c
       return std::nullopt;
     case Route::kLater:
       return come_again(session);
+    case Route::kIndexed:
+      // Not among those that every commit wakes.
+      session.postponed = true;
+      return Execution::kComeAgain;
     case Route::kLeader:
       CHECK(session.remote == nullptr) << "never forwarded twice";
       if (!forwarder.has_room(session)) return come_again(session);
@@ -232,6 +243,9 @@ std::optional<Execution> Node::send_elsewhere(Session& session, const Command& c
     case Route::kUnreadable:
       error =
           "LOADING This node's keyspace is being replaced by the leader's, and no leader is known";
+      break;
+    case Route::kBehind:
+      error = "TRYAGAIN What the read has to see has not come to this node in time. Ask again.";
       break;
   }
   refuse(session, &command, error);
@@ -323,14 +337,16 @@ void Node::finish_command(Session& session, bool writing, int64_t begin_us) {
   }
   if (recorded && writing) {
     session.last_write = record;
-    session.seen = record.lsn;
+    session.see(record);
     gate.emplace();
     gate->lsn = record.lsn;
     gate->voters = static_cast<uint16_t>(voters_needed(session));
+    if (gate->voters <= cluster_->voters() / 2) newest_early_write_ = record.lsn;
     gate->deadline_us = clock_us_ + options_.values().write_timeout_ms * int64_t{1000};
   } else if (log_.leading()) {
-    gate = read_gate(begin_us);
+    gate = read_gate(session, begin_us);
   }
+  if (reads_ && !(recorded && writing)) session.see(shown());
   if (!events_.empty()) publish_events(record);
   if (!session.blocked) apply_reply_mode(session);
   seal_gated(session, gate, recorded && writing ? OutputKind::kWrite : OutputKind::kRead);
@@ -338,17 +354,26 @@ void Node::finish_command(Session& session, bool writing, int64_t begin_us) {
 
 // What a follower shows is committed; a leader's reply waits for what it has seen, and for the
 // certainty that this node led when it looked.
-std::optional<Gate> Node::read_gate(int64_t begin_us) {
+std::optional<Gate> Node::read_gate(const Session& session, int64_t begin_us) {
   Gate gate;
   if (dependency_ > log_.commit().lsn) gate.lsn = dependency_;
-  // Nobody can lead without the only voter.
-  if (reads_ && cluster_->voters() > 1 && cluster_->replica().reads_until_us() < begin_us) {
+  // Nobody can lead without the only voter. A prefix may be an old one.
+  if (reads_ && cluster_->voters() > 1 && cluster_->replica().reads_until_us() < begin_us &&
+      consistency_of(session) != Consistency::kPrefix) {
     gate.read_us = begin_us;
     cluster_->confirm_leadership();
   }
   if (gate.lsn == Lsn{0} && gate.read_us == INT64_MIN) return std::nullopt;
   gate.deadline_us = clock_us_ + options_.values().write_timeout_ms * int64_t{1000};
   return gate;
+}
+
+// The earliest position whose state is what the command that has just run has shown.
+Position Node::shown() const {
+  if (!log_.leading()) return log_.applied();
+  if (dependency_ <= log_.commit().lsn) return log_.commit();
+  const auto term = cluster_->replica().log().term_at(dependency_);
+  return {term.value_or(log_.last().term), dependency_};  // not proposed yet
 }
 
 bool Node::take_silence(Session& session) {

@@ -79,6 +79,7 @@ Node::Node(OptionTable& options, Host& host)
   refresh_clock();
   started_us_ = clock_us_;
   notify_flags_ = *parse_keyspace_events(options.values().notify_keyspace_events);
+  default_consistency_ = *parse_consistency(options.values().read_consistency);
 }
 
 Node::~Node() = default;
@@ -135,6 +136,7 @@ void Node::refresh_clock() {
 
 void Node::options_changed() {
   notify_flags_ = *parse_keyspace_events(options_.values().notify_keyspace_events);
+  default_consistency_ = *parse_consistency(options_.values().read_consistency);
   persistence_->options_changed();
   host_.options_changed();
 }
@@ -309,6 +311,7 @@ void Node::leadership_lost() {
   const int64_t reads_until_us = cluster_->replica().reads_until_us();
   for (Session* session : gated_) session->output.drop_reads(reads_until_us, kLeadershipLostErrors);
   transactions_.touch_all();
+  newest_early_write_ = Lsn{0};
   open_gates();
 }
 

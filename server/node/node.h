@@ -120,6 +120,11 @@ class Node {
 
   // Applies the effect now and adds it to the record of the command or transaction being executed.
   void change(const storage::Effect& effect);
+  // CLIENT CONSISTENCY's, or the option's.
+  Consistency consistency_of(const Session& session) const {
+    return session.consistency.value_or(default_consistency_);
+  }
+
   // Keyspace notification: `event_class` is Redis' letter ('g', '$', 'x' …). Published when the
   // command ends, gated on its record.
   void notify(char event_class, std::string_view event, std::string_view key, int database);
@@ -176,6 +181,9 @@ class Node {
   size_t blocked_sessions() const { return blocked_.size(); }
   storage::Position last_position() const { return log_.last(); }
   storage::Position commit_position() const { return log_.commit(); }
+  // Of this leadership: the newest write whose quorum is below a majority, so that it is answered
+  // before it is committed; 0: none.
+  storage::Lsn newest_early_write() const { return newest_early_write_; }
   size_t uncommitted_bytes() const { return log_.uncommitted_bytes(); }
   size_t used_bytes() const { return keyspace_->memory_bytes() + log_.uncommitted_bytes(); }
   const std::string& run_id() const { return run_id_; }                  // 40 hex, new at each boot
@@ -191,6 +199,7 @@ class Node {
   };
 
   // dispatch.cc
+  Execution execute_now(Session& session, resp::Arguments arguments);
   // The row of the command, or null; `error` says what is wrong with it or its number of arguments.
   const Command* resolve(const Session& session, resp::Arguments arguments,
                          std::string& error) const;
@@ -211,7 +220,8 @@ class Node {
   bool take_silence(Session& session);
   void apply_reply_mode(Session& session);
   void finish_command(Session& session, bool writing, int64_t begin_us);
-  std::optional<Gate> read_gate(int64_t begin_us);
+  std::optional<Gate> read_gate(const Session& session, int64_t begin_us);
+  storage::Position shown() const;
   void seal_gated(Session& session, const std::optional<Gate>& gate, OutputKind kind);
   void publish_events(storage::Position gate);
   void flush_deferred_pushes(Session& session);
@@ -254,6 +264,8 @@ class Node {
   storage::Lsn dependency_{0};  // newest uncommitted record the running command has seen
   bool reads_ = false;          // the running command's reply speaks of the keyspace
   bool in_exec_ = false;
+  storage::Lsn newest_early_write_{0};
+  Consistency default_consistency_;
   std::vector<Event> events_;
   std::vector<std::pair<std::string, storage::Position>> deferred_pushes_;  // to current_
 

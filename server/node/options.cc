@@ -105,6 +105,10 @@ std::vector<Row> cluster_rows() {
         "What a follower does with a write: forward it to the leader, refuse it with -READONLY, or "
         "name the leader with -REDIRECT to clients that know it."},
        &Options::follower_writes},
+      {{"cluster", "read-consistency", "", kChoice, true, false, 0, 0,
+        "linearizable|session|prefix",
+        "What the reads of a connection promise that has not said CLIENT CONSISTENCY."},
+       &Options::read_consistency},
   };
 }
 

@@ -42,7 +42,8 @@ struct Options {
   int64_t heartbeat_ms = 50;
   int64_t election_timeout_ms = 300;
   int64_t max_clock_drift_ms = 500;
-  std::string follower_writes = "forward";  // forward, readonly, redirect
+  std::string follower_writes = "forward";   // forward, readonly, redirect
+  std::string read_consistency = "session";  // see parse_consistency()
   // [wal]
   storage::FsyncPolicy fsync = storage::FsyncPolicy::kAlways;
   uint64_t segment_size = 64 << 20;

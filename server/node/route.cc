@@ -21,6 +21,27 @@ bool reads(const Command& command) {
   return (command.flags & kReadOnly) && (has_keys(command) || (command.flags & kKeyspaceWide));
 }
 
+// Reads here show no less than the session's level promises: if need be they wait for it.
+Route route_of_local_read(Node& node, Session& session) {
+  const Consistency level = node.consistency_of(session);
+  // What is read after WATCH may not be older than what is watched: EXEC would overwrite the rest.
+  const bool watches = node.forwarding().forwarder().watches(session);
+  if (level == Consistency::kPrefix && !watches) return Route::kHere;
+  Cluster& cluster = node.cluster();
+  const bool indexed = level != Consistency::kLinearizable || cluster.read_index().ready(session);
+  if (indexed && session.seen <= node.log().applied()) return Route::kHere;
+  if (!session.read_wait.has_value()) session.read_wait = ReadWait{.since_us = node.monotonic_us()};
+  const int64_t waited_us = node.monotonic_us() - session.read_wait->since_us;
+  if (waited_us >= int64_t{1000} * node.options().values().write_timeout_ms) return Route::kBehind;
+  if (!indexed) {
+    cluster.read_index().ask(session);
+    return Route::kIndexed;
+  }
+  // For longer than it should take: the read had better be the leader's.
+  const bool long_behind = waited_us >= int64_t{1000} * cluster.membership().election_timeout_ms;
+  return long_behind && cluster.leader() != storage::NodeId{0} ? Route::kLeader : Route::kLater;
+}
+
 // `ordered`: it may follow what is under way to the leader.
 Route route_of_read(Node& node, Session& session, bool ordered) {
   const Cluster& cluster = node.cluster();
@@ -31,8 +52,7 @@ Route route_of_read(Node& node, Session& session, bool ordered) {
     return session.forwarded == 0 ? Route::kUnreadable : Route::kLater;
   }
   if (session.forwarded != 0) return ordered ? Route::kLeader : Route::kLater;
-  if (session.seen <= node.log().applied().lsn) return Route::kHere;
-  return node.forwarding().forwarder().long_behind(session) ? Route::kLeader : Route::kLater;
+  return route_of_local_read(node, session);
 }
 
 Route route_of_exec(Node& node, Session& session, Route here) {

@@ -1,5 +1,5 @@
 // Where a command runs: here, at the leader, later, or not at all. Looks, and changes nothing but
-// since when a session waits for this node to catch up. Belongs to the loop.
+// what a session's next read waits for. Belongs to the loop.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +15,11 @@ enum class Route : uint8_t {
   kHere,
   kLeader,      // forwarded
   kLater,       // once what is under way is answered, or this node has caught up
+  kIndexed,     // once the leader's commit position is known and applied here (read_index.h)
   kReadOnly,    // refused: follower-writes is "readonly"
   kRedirect,    // refused with the leader's address
   kUnreadable,  // refused: this node's keyspace may not be read, and nobody else is known
+  kBehind,      // refused: what the read has to see has not come here in time
 };
 
 // EXEC, DISCARD and the others that MULTI does not queue.

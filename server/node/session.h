@@ -2,6 +2,7 @@
 // replies. The host owns the connection behind it. Belongs to the loop.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "replication/membership.h"
 #include "resp/parser.h"
 #include "resp/reply_writer.h"
+#include "server/node/consistency.h"
 #include "server/node/output_queue.h"
 #include "storage/record.h"
 #include "storage/types.h"
@@ -48,6 +50,18 @@ struct Blocked {
   std::function<void(Session&)> on_timeout;
 };
 
+// Why a session's next command, a read, was told to come again (route.h).
+struct ReadWait {
+  enum class Index : uint8_t { kNotAsked, kAsked, kConfirmed };
+
+  int64_t since_us = 0;  // monotonic
+  // A linearizable read at a follower (read_index.h): the round of requests that it waits for, the
+  // session's inputs when it began to, and, confirmed, what has to be applied.
+  Index index = Index::kNotAsked;
+  uint64_t round = 0, inputs = 0;
+  storage::Lsn lsn{0};
+};
+
 class Session {
  public:
   explicit Session(uint64_t session_id) : id(session_id) {}
@@ -79,6 +93,9 @@ class Session {
   CommandStatistics* last_statistics = nullptr;  // the row of last_command
   uint64_t commands_processed = 0;
 
+  // Kept by the host: how often bytes of the client have come into its parser. 0 where the host
+  // does not count: then every read asks for an index of its own.
+  uint64_t inputs = 0;
   // Kept by the host, for CLIENT LIST.
   size_t query_buffer_bytes = 0, query_buffer_free_bytes = 0, argument_bytes = 0;
 
@@ -106,8 +123,16 @@ class Session {
   storage::InstanceId peer_instance{};
   // CLIENT QUORUM; nullopt: the cluster's.
   std::optional<replication::WriteQuorum> write_quorum;
-  // Newest record whose effects this client has seen, through any node: local reads wait for it.
-  storage::Lsn seen{0};
+  // CLIENT CONSISTENCY; nullopt: the option's.
+  std::optional<Consistency> consistency;
+  // Newest record whose effects this client has seen, through any node: local reads wait for it, or
+  // for one of a later term that is committed, which proves that it is in the log or lost. Always
+  // the record's own position: positions of one history are ordered.
+  storage::Position seen;
+  void see(storage::Position position) { seen = std::max(seen, position); }
+  std::optional<ReadWait> read_wait;
+  // What came with this input or before has an index that is applied.
+  uint64_t indexed_inputs = 0;
   // On a follower: commands sent to the leader and not answered yet.
   uint32_t forwarded = 0;
   // On the leader: this session stands for a client of another node (forwarding.h).
@@ -119,7 +144,8 @@ class Session {
 
   // Set while a command waits; the host executes nothing more for it meanwhile.
   std::unique_ptr<Blocked> blocked;
-  bool postponed = false;  // its next command was told to come again (CLIENT PAUSE, write backlog)
+  bool postponed =
+      false;  // its next command was told to come again (CLIENT PAUSE, write backlog, read)
 
   bool ready = false;  // told to the host and not looked at yet
   bool gated_listed = false;

@@ -154,6 +154,7 @@ void Connection::read_finished(ssize_t bytes) {
   }
   server_.count_input(static_cast<size_t>(bytes));
   parser_.commit(static_cast<size_t>(bytes));
+  ++session_->inputs;
   server_.node().refresh_clock();
   session_->last_interaction_us = server_.node().monotonic_us();
   execute_buffered();

@@ -45,6 +45,7 @@ void SimulatedConnection::read() {
     std::memcpy(room.data(), input_.data(), size);
     input_.erase(0, size);
     parser_.commit(size);
+    ++session_->inputs;
     execute_buffered();
     if (session_->blocked || session_->postponed || session_->close_after_reply ||
         session_->close_now) {

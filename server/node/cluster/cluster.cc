@@ -37,7 +37,8 @@ Cluster::Cluster(Node& node)
       shipper_(
           host_, node.log(), [this](NodeId peer) { return member_link(peer); },
           [this] { end_turn(); }),
-      snapshots_(node, *this) {}
+      snapshots_(node, *this),
+      read_index_(node) {}
 
 Cluster::~Cluster() = default;
 
@@ -72,6 +73,7 @@ void Cluster::start(ClusterStart start) {
   replica_ = std::make_unique<Replica>(std::move(replica));
   leader_lost_us_ = host_.monotonic_us();
   doubted_ = replica_->doubtful();
+  read_index_.start(identity_.boot);
   for (const auto& [peer, link] : links_) link->set_hello(our_hello());
   do_membership_change();
   tick();
@@ -97,6 +99,7 @@ void Cluster::tick() {
     snapshots_.serve();
   }
   snapshots_.tick();
+  read_index_.tick();
   // Before these nobody can be sent records any more.
   const RecordLog& log = node_.log();
   replica_->compacted(std::min(log.wal().oldest_lsn().previous(), log.recent().base().lsn));
@@ -120,6 +123,7 @@ void Cluster::end_turn() {
     do_ready();
   }
   log.apply_some(kAppliedPerTurn);
+  read_index_.end_turn();
   send_fan_outs();
   log.recent().trim(kRecentBytes,
                     std::min({log.commit().lsn, log.applied().lsn, log.wal().written().lsn}));
@@ -157,6 +161,7 @@ void Cluster::do_ready() {
 
 void Cluster::after_commit() {
   node_.log().apply_some(kAppliedPerTurn);
+  read_index_.serve();
   node_.open_gates();
 }
 
@@ -215,6 +220,7 @@ void Cluster::do_role_change() {
     replica_->propose(proposed_);
   }
   node_.forwarding().leader_changed();
+  read_index_.leader_changed();
   node_.wake_sessions();
 }
 
@@ -223,6 +229,7 @@ void Cluster::stop_leading() {
   node_.log().stop_leading();
   shipper_.stop();
   snapshots_.stop_sending();
+  read_index_.stop_leading();
   node_.leadership_lost();
 }
 

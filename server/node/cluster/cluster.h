@@ -21,6 +21,7 @@
 #include "server/node/cluster/membership_keeper.h"
 #include "server/node/cluster/peer_link.h"
 #include "server/node/cluster/peer_message.h"
+#include "server/node/cluster/read_index.h"
 #include "server/node/cluster/shipper.h"
 #include "server/node/cluster/snapshot_transfer.h"
 #include "server/node/output_queue.h"
@@ -98,6 +99,7 @@ class Cluster {
   // Clock drift, a differing keyspace, a snapshot that is being installed: local reads are refused.
   bool reads_refused() const;
   GateView gate_view() const;
+  ReadIndex& read_index() { return read_index_; }
   // A read waits for the confirmation of leadership.
   void confirm_leadership() { replica_->confirm_leadership(); }
   // Hands leadership to another node, for a clean stop too. False: nobody to hand it to.
@@ -174,6 +176,8 @@ class Cluster {
   void handle(Session& session, const peer::Forward& forward);
   void handle(Session& session, const peer::Relay& relay);
   void handle(Session& session, const peer::Gone& gone);
+  void handle(Session& session, const peer::ReadIndex& request);
+  void handle(Session& session, const peer::ReadIndexAck& ack);
   void handle(Session& session, const peer::Published& published);
   void handle(Session& session, const peer::DigestReport& report);
   void handle(Session& session, const peer::Differs& differs);
@@ -193,6 +197,7 @@ class Cluster {
   SnapshotTransfer snapshots_;
   DigestVote digests_;
   HandOver hand_over_;
+  ReadIndex read_index_;
   std::vector<replication::Message> held_;  // leave when the hard state is saved
   std::deque<FanOut> fan_outs_;             // wait for their gate
   mutable std::vector<storage::Lsn> durable_on_;

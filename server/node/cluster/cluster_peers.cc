@@ -78,6 +78,7 @@ void Cluster::link_lost(NodeId peer) {
   replica_->link_lost(peer);
   snapshots_.link_lost(peer);
   node_.forwarding().link_lost(peer);
+  read_index_.link_lost(peer);
 }
 
 void Cluster::peer_connected(NodeId peer) {
@@ -214,7 +215,10 @@ void Cluster::handle(Session& session, const peer::Part& part) {
 
 void Cluster::session_closed(Session& session) {
   parts_.erase(session.id);
-  if (session.peer != NodeId{0}) node_.forwarding().peer_session_closed(session);
+  read_index_.session_closed(session);
+  if (session.peer == NodeId{0}) return;
+  node_.forwarding().peer_session_closed(session);
+  read_index_.peer_session_closed(session);
 }
 
 void Cluster::handle(Session& session, replication::Message& message) {
@@ -268,6 +272,17 @@ void Cluster::handle(Session& session, const peer::Relay& relay) {
 
 void Cluster::handle(Session& session, const peer::Gone& gone) {
   node_.forwarding().receive(session, gone);
+}
+
+void Cluster::handle(Session& session, const peer::ReadIndex& request) {
+  if (replica_ == nullptr) return;
+  look_at_clock();
+  read_index_.receive(session, request);
+  do_ready();
+}
+
+void Cluster::handle(Session& session, const peer::ReadIndexAck& ack) {
+  if (replica_ != nullptr) read_index_.receive(session.peer, ack);
 }
 
 void Cluster::handle(Session&, const peer::Published& published) {

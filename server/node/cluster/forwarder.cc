@@ -98,14 +98,6 @@ bool Forwarder::anything_under_way() const {
                      [](const auto& row) { return !row.second->items.empty(); });
 }
 
-bool Forwarder::long_behind(Session& session) {
-  Client& client = client_of(session);
-  const int64_t now_us = node_.monotonic_us();
-  if (client.behind_since_us == 0) client.behind_since_us = now_us;
-  return now_us - client.behind_since_us >=
-         int64_t{1000} * node_.cluster().membership().election_timeout_ms;
-}
-
 // --- Sending.
 
 bool Forwarder::current(const Client& client) const {
@@ -238,12 +230,7 @@ void Forwarder::receive(NodeId from, const peer::Relay& relay) {
     refused(client, relay.sequence);
     return;
   }
-  Session& session = client.session;
-  // Another leader's word replaces its predecessor's, which may have told of records that are lost.
-  session.seen = client.seen_term < client.term ? relay.reflects.lsn
-                                                : std::max(session.seen, relay.reflects.lsn);
-  client.seen_term = std::max(client.seen_term, client.term);
-  client.behind_since_us = 0;
+  client.session.see(relay.reflects);
   size_t begin = 0;
   for (Item& item : client.items) {
     if (item.state != State::kSent) continue;

@@ -51,9 +51,6 @@ class Forwarder {
   void unwatch(Session& session);
   // A command waits for its answer, or to be sent.
   bool anything_under_way() const;
-  // What the session has seen is still not applied here, for longer than it should take: its reads
-  // had better be the leader's.
-  bool long_behind(Session& session);
 
   // --- What happens.
   void receive(storage::NodeId from, const peer::Relay& relay);
@@ -96,9 +93,7 @@ class Forwarder {
     uint64_t sequence = 0;
     bool closed = true;                                        // nothing more is sent in it
     int64_t give_up_us = std::numeric_limits<int64_t>::max();  // on what was sent in it
-    uint64_t watch_stream = 0;   // in which WATCH was executed; 0: nothing is watched
-    storage::Term seen_term{0};  // whose leader told Session::seen
-    int64_t behind_since_us = 0;
+    uint64_t watch_stream = 0;  // in which WATCH was executed; 0: nothing is watched
     bool listed = false;
   };
 

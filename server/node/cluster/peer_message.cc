@@ -31,6 +31,8 @@ constexpr std::string_view kSnapshotWanted = "SNAPSHOT-WANTED";
 constexpr std::string_view kForward = "FORWARD";
 constexpr std::string_view kRelay = "RELAY";
 constexpr std::string_view kGone = "GONE";
+constexpr std::string_view kReadIndex = "READ-INDEX";
+constexpr std::string_view kReadIndexAck = "READ-INDEX-ACK";
 constexpr std::string_view kPublished = "PUBLISHED";
 constexpr std::string_view kDigest = "DIGEST";
 constexpr std::string_view kDiffers = "DIFFERS";
@@ -176,6 +178,17 @@ struct Encode {
   }
   std::string operator()(const Gone& gone) const {
     return FieldWriter(kGone, 1).number(gone.client).take();
+  }
+  std::string operator()(const ReadIndex& request) const {
+    return FieldWriter(kReadIndex, 2).number(request.term.value()).number(request.sequence).take();
+  }
+  std::string operator()(const ReadIndexAck& ack) const {
+    return FieldWriter(kReadIndexAck, 4)
+        .number(ack.term.value())
+        .number(ack.sequence)
+        .number(ack.index.value())
+        .flag(ack.refused)
+        .take();
   }
   std::string operator()(const Published& published) const {
     return FieldWriter(kPublished, 2).bytes(published.channel).bytes(published.message).take();
@@ -382,6 +395,22 @@ Message decode_gone(FieldReader& fields, const storage::Incarnation&) {
   return Gone{fields.number<uint64_t>("client")};
 }
 
+Message decode_read_index(FieldReader& fields, const storage::Incarnation&) {
+  ReadIndex request;
+  request.term = fields.named<Term>("term");
+  request.sequence = fields.number<uint64_t>("sequence");
+  return request;
+}
+
+Message decode_read_index_ack(FieldReader& fields, const storage::Incarnation&) {
+  ReadIndexAck ack;
+  ack.term = fields.named<Term>("term");
+  ack.sequence = fields.number<uint64_t>("sequence");
+  ack.index = fields.named<Lsn>("index");
+  ack.refused = fields.flag("refused");
+  return ack;
+}
+
 Message decode_published(FieldReader& fields, const storage::Incarnation&) {
   Published published;
   published.channel = fields.bytes("channel");
@@ -423,6 +452,8 @@ constexpr Word kWords[] = {
     {kRelay, decode_relay},
     {kPublished, decode_published},
     {kGone, decode_gone},
+    {kReadIndex, decode_read_index},
+    {kReadIndexAck, decode_read_index_ack},
     {kVote, decode_vote},
     {kVoted, decode_voted},
     {kReject, decode_reject},

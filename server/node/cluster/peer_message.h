@@ -87,6 +87,19 @@ struct Relay {
   std::string bytes;
 };
 
+// A follower's reads wait for the leader's commit position (read_index.h).
+struct ReadIndex {
+  storage::Term term{0};  // the leadership it is meant for: another one refuses it
+  uint64_t sequence = 0;  // names the request, also over a restart of the follower
+};
+
+struct ReadIndexAck {
+  storage::Term term{0};  // of the request, as is the sequence
+  uint64_t sequence = 0;
+  storage::Lsn index{0};  // everything answered before the request came is at or before it
+  bool refused = false;   // not the leader, or not any more: ask whoever is
+};
+
 // The follower's client is gone: forget its session.
 struct Gone {
   uint64_t client = 0;
@@ -115,9 +128,9 @@ struct Part {
   std::string bytes;
 };
 
-using Message =
-    std::variant<replication::Message, Hello, Birth, SnapshotChunk, SnapshotAck, SnapshotWanted,
-                 Forward, Relay, Gone, Published, DigestReport, Differs, Part>;
+using Message = std::variant<replication::Message, Hello, Birth, SnapshotChunk, SnapshotAck,
+                             SnapshotWanted, Forward, Relay, Gone, ReadIndex, ReadIndexAck,
+                             Published, DigestReport, Differs, Part>;
 
 // What of a replication::Message is on the wire: the fields its kind has by replication/message.h,
 // and wall_us; `from` and `to` are the link's business.

@@ -59,6 +59,8 @@ RemoteClient& RemoteSessions::begin(const Session& from, const peer::Forward& fo
   Session& session = client->session;
   session.remote = client.get();
   session.authenticated = true;
+  // Whatever the client asks for is less, or the same.
+  session.consistency = Consistency::kLinearizable;
   session.address = from.address;
   session.created_us = session.last_interaction_us = node_.monotonic_us();
   // What the client wrote before is not known here: its WAIT waits for everything there is.
@@ -147,11 +149,9 @@ void RemoteSessions::relay_output(RemoteClient& client) {
   peer::Relay relay;
   relay.client = client.stream;
   relay.sequence = client.answered;
-  relay.reflects = {client.term, node_.log().commit().lsn};
+  relay.reflects = node_.log().commit();
   // A small write quorum is answered before the commit. Who leads no more answers what is certain.
-  if (may_execute(client.term)) {
-    relay.reflects.lsn = std::max(relay.reflects.lsn, client.session.seen);
-  }
+  if (may_execute(client.term)) relay.reflects = std::max(relay.reflects, client.session.seen);
   relay.bytes = bytes.substr(0, end);
   output.sent(end);
   link->send_bulk(std::move(relay));

@@ -38,6 +38,17 @@ void client_capa_command(CommandContext& context) {
   context.reply.ok();
 }
 
+// CLIENT CONSISTENCY LINEARIZABLE|SESSION|PREFIX
+void client_consistency_command(CommandContext& context) {
+  const auto level = parse_consistency(base::lower(context.arguments[2]));
+  if (!level.has_value()) {
+    context.reply.error("ERR the consistency must be LINEARIZABLE, SESSION or PREFIX");
+    return;
+  }
+  context.session.consistency = *level;
+  context.reply.ok();
+}
+
 // CLIENT GETNAME
 void client_getname_command(CommandContext& context) {
   if (context.session.name.empty()) {

@@ -188,6 +188,7 @@ void reset_command(CommandContext& context) {
   session.name.clear();
   session.no_evict = session.no_touch = session.capability_redirect = false;
   session.write_quorum.reset();
+  session.consistency.reset();
   session.authenticated = context.node.options().values().requirepass.empty();
   session.writer().simple_string("RESET");
 }

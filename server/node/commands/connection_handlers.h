@@ -27,6 +27,7 @@ void client_kill_command(CommandContext& context);
 // client_state.cc
 void client_caching_command(CommandContext& context);
 void client_capa_command(CommandContext& context);
+void client_consistency_command(CommandContext& context);
 void client_getname_command(CommandContext& context);
 void client_getredir_command(CommandContext& context);
 void client_help_command(CommandContext& context);
@@ -41,5 +42,8 @@ void client_tracking_command(CommandContext& context);
 void client_trackinginfo_command(CommandContext& context);
 void client_unblock_command(CommandContext& context);
 void client_unpause_command(CommandContext& context);
+
+// client_token.cc
+void client_token_command(CommandContext& context);
 
 }  // namespace kvorum::server

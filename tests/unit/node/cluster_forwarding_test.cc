@@ -38,8 +38,7 @@ TEST_F(ForwardingTest, AReadWithNothingUnderWayRunsHere) {
   start_three();
   TestClient& client = connect(follower());
   ask(client, {"SET", "key", "value"});
-  ASSERT_TRUE(
-      wait_for([&] { return client.session().seen <= follower().node->log().applied().lsn; }));
+  ASSERT_TRUE(wait_for([&] { return client.session().seen <= follower().node->log().applied(); }));
   client.send({"GET", "key"});
   client.pump();
   EXPECT_EQ(client.take(), "$5\r\nvalue\r\n");
@@ -51,7 +50,7 @@ TEST_F(ForwardingTest, AReadWaitsUntilThisNodeHasAppliedWhatTheClientHasSeen) {
   TestClient& client = connect(asked);
   ask(client, {"SET", "key", "old"});
   // As if a reply had come that reflects the next record, which has not arrived here.
-  client.session().seen = leader()->node->log().last().lsn.next();
+  client.session().see(leader()->node->log().next());
   client.send({"GET", "key"});
   client.send({"DBSIZE"});
   client.pump();
@@ -67,7 +66,7 @@ TEST_F(ForwardingTest, AReadThatWaitsForARecordThatNeverComesGoesToTheLeader) {
   Member& asked = follower();
   TestClient& client = connect(asked);
   ask(client, {"SET", "key", "value"});
-  client.session().seen = storage::Lsn{1'000'000};
+  client.session().see({leader()->node->cluster().term(), storage::Lsn{1'000'000}});
   client.send({"GET", "key"});
   run_ms(100);
   EXPECT_EQ(client.take(), "");

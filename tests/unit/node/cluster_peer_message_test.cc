@@ -155,6 +155,8 @@ std::vector<Golden> other_messages() {
       {forward, "REPLCONF FORWARD 8 2 7 15 3 65535 1 2 3 SET k v 2 GET k"},
       {Relay{8, 2, {Term{7}, Lsn{43}}, false, "+OK"}, "REPLCONF RELAY 8 2 7 43 0 +OK"},
       {Gone{8}, "REPLCONF GONE 8"},
+      {ReadIndex{Term{7}, 12}, "REPLCONF READ-INDEX 7 12"},
+      {ReadIndexAck{Term{7}, 12, Lsn{43}, false}, "REPLCONF READ-INDEX-ACK 7 12 43 0"},
       {Published{"news", "flash"}, "REPLCONF PUBLISHED news flash"},
       {DigestReport{Lsn{41}, 0xfeed}, "REPLCONF DIGEST 41 000000000000feed"},
       {Differs{Lsn{41}, UINT64_MAX}, "REPLCONF DIFFERS 41 ffffffffffffffff"},
