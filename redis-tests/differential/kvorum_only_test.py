@@ -60,6 +60,25 @@ def client_capa(player: Player) -> Optional[str]:
     return _expect(player.subject.connection("a"), {"CLIENT CAPA redirect": '+"OK"'})
 
 
+def client_consistency(player: Player) -> Optional[str]:
+    connection = player.subject.connection("a")
+    connection.command("SET", "k", "v")
+    token = (connection.command("CLIENT", "TOKEN").body or b"").decode()
+    return _expect(
+        connection,
+        {
+            "CLIENT CONSISTENCY linearizable": '+"OK"',
+            "CLIENT CONSISTENCY PREFIX": '+"OK"',
+            "CLIENT CONSISTENCY strong": (
+                '-"ERR the consistency must be LINEARIZABLE, SESSION or PREFIX"'
+            ),
+            f"CLIENT TOKEN {token}": '+"OK"',
+            "CLIENT TOKEN x": '-"ERR this is no token that CLIENT TOKEN has given"',
+            "GET k": '$"v"',
+        },
+    )
+
+
 def foreign_dump_is_refused(player: Player) -> Optional[str]:
     """A payload of redis-server is neither taken for our own nor restored as garbage."""
     player.reference.control.command("SET", "k", "value")
@@ -75,6 +94,7 @@ TESTS: Dict[str, Callable[[Player], Optional[str]]] = {
     "waitaof": waitaof,
     "client-setinfo": client_setinfo,
     "client-capa": client_capa,
+    "client-consistency": client_consistency,
     "foreign-dump-is-refused": foreign_dump_is_refused,
 }
 

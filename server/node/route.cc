@@ -25,8 +25,8 @@ bool reads(const Command& command) {
 Route route_of_local_read(Node& node, Session& session) {
   const Consistency level = node.consistency_of(session);
   // What is read after WATCH may not be older than what is watched: EXEC would overwrite the rest.
-  const bool watches = node.forwarding().forwarder().watches(session);
-  if (level == Consistency::kPrefix && !watches) return Route::kHere;
+  const auto watches = [&] { return node.forwarding().forwarder().watches(session); };
+  if (level == Consistency::kPrefix && !watches()) return Route::kHere;
   Cluster& cluster = node.cluster();
   const bool indexed = level != Consistency::kLinearizable || cluster.read_index().ready(session);
   if (indexed && session.seen <= node.log().applied()) return Route::kHere;
