@@ -43,6 +43,8 @@ enum class Fault : uint8_t {
   kRefused,
   kWatchTouched,
   kForwarded,
+  kIndexedRead,  // linearizable, at a follower
+  kTokenTaken,   // at another connection than it was given to
   kCount,
 };
 inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);
@@ -81,6 +83,8 @@ inline constexpr std::array<std::string_view, kFaultCount> kFaultNames = {
     "command refused",
     "watched key touched",
     "command forwarded",
+    "linearizable read at a follower",
+    "token taken",
 };
 
 struct FaultCounters {

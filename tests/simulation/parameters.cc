@@ -47,6 +47,9 @@ Parameters Parameters::draw(uint64_t seed) {
   for (uint32_t& weight : p.weights) {
     weight = random.one_in(2) ? 0 : static_cast<uint32_t>(random.between(1, 10));
   }
+  constexpr std::array<const char*, 4> kLevels = {"session", "session", "linearizable", "prefix"};
+  p.read_consistency = random.pick(kLevels);
+  p.own_levels = !random.one_in(4);
   return p;
 }
 

@@ -21,6 +21,7 @@ struct Parameters {
   // The cluster.
   std::string write_quorum = "majority";
   int64_t write_timeout_ms = 2000;
+  std::string read_consistency = "session";
   int64_t heartbeat_ms = 50;
   int64_t election_timeout_ms = 300;
   uint64_t segment_bytes = 64 << 10;
@@ -42,6 +43,7 @@ struct Parameters {
   size_t value_bytes = 8;  // besides what makes it unique
   int64_t client_timeout_us = 4'000'000;
   bool own_quorums = true;  // CLIENT QUORUM
+  bool own_levels = true;   // CLIENT CONSISTENCY, CLIENT TOKEN
 
   // Mean time between two faults; 0: none. The weight of each kind; 0: never.
   int64_t fault_interval_us = 500'000;

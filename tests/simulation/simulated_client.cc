@@ -10,6 +10,7 @@
 namespace kvorum::simulation {
 
 using resp::Reply;
+using server::Consistency;
 
 namespace {
 
@@ -44,6 +45,7 @@ void SimulatedClient::connect() {
   reader_ = {};
   out_.clear();
   quorum_ = asked_quorum_ = world_.parameters.write_quorum;
+  level_ = asked_level_ = *server::parse_consistency(world_.parameters.read_consistency);
   floor_ = 0;
   watching_ = may_watch_ = false;
   node_ = pinned_ != 0 ? pinned_
@@ -61,13 +63,29 @@ void SimulatedClient::connect() {
 
 void SimulatedClient::connected() {
   ++answered_;
-  const bool own = world_.parameters.own_quorums && pinned_ == 0 && random_.one_in(2);
-  if (!own) return next();
-  constexpr const char* kQuorums[] = {"1", "majority", "all"};
-  asked_quorum_ = random_.pick(kQuorums);
-  send({"CLIENT", "QUORUM", asked_quorum_});
-  expect(Step::kQuorum);
+  if (world_.parameters.own_quorums && pinned_ == 0 && random_.one_in(2)) {
+    constexpr const char* kQuorums[] = {"1", "majority", "all"};
+    asked_quorum_ = random_.pick(kQuorums);
+    send({"CLIENT", "QUORUM", asked_quorum_});
+    expect(Step::kQuorum);
+  }
+  if (world_.parameters.own_levels && pinned_ == 0) ask_for_level();
+  if (pending_.empty()) return next();
   flush();
+}
+
+void SimulatedClient::ask_for_level() {
+  if (random_.one_in(2)) {
+    constexpr const char* kLevels[] = {"linearizable", "session", "prefix"};
+    const char* level = random_.pick(kLevels);
+    asked_level_ = *server::parse_consistency(level);
+    send({"CLIENT", "CONSISTENCY", level});
+    expect(Step::kConsistency);
+  }
+  if (!token_.empty() && !random_.one_in(4)) {
+    send({"CLIENT", "TOKEN", token_});
+    expect(Step::kTakeToken);
+  }
 }
 
 void SimulatedClient::connection_lost() {
@@ -219,6 +237,17 @@ void SimulatedClient::next() {
     connection_lost();
     return;
   }
+  if (world_.parameters.own_levels && random_.one_in(12)) {
+    if (random_.one_in(2)) {
+      const size_t index = begin(draw_operation());
+      send_operation(records_.operations[index]);
+      expect(Step::kCommand, index);
+    }
+    send({"CLIENT", "TOKEN"});
+    expect(Step::kGiveToken);
+    flush();
+    return;
+  }
   switch (random_.below(10)) {
     case 0:
       return issue_set_both();
@@ -308,8 +337,10 @@ void SimulatedClient::handle(const Pending& pending, const Reply& reply) {
     case Step::kSetup:
       break;
     case Step::kQuorum:
-      if (outcome_of(reply) == Outcome::kOk) quorum_ = asked_quorum_;
-      asked_quorum_ = quorum_;
+    case Step::kConsistency:
+    case Step::kGiveToken:
+    case Step::kTakeToken:
+      handle_setting(pending.step, reply);
       break;
     case Step::kWatch: {
       if (outcome_of(reply) != Outcome::kOk) {
@@ -343,19 +374,53 @@ void SimulatedClient::handle(const Pending& pending, const Reply& reply) {
   next_soon();
 }
 
+void SimulatedClient::handle_setting(Step step, const Reply& reply) {
+  const bool ok = outcome_of(reply) == Outcome::kOk;
+  switch (step) {
+    case Step::kQuorum:
+      if (ok) quorum_ = asked_quorum_;
+      asked_quorum_ = quorum_;
+      break;
+    case Step::kConsistency:
+      if (ok) level_ = asked_level_;
+      asked_level_ = level_;
+      break;
+    case Step::kGiveToken:
+      if (!ok) break;
+      token_ = reply.text;
+      token_floor_ = floor_;
+      break;
+    case Step::kTakeToken:
+      if (!ok) break;
+      floor_ = std::max(floor_, token_floor_);
+      world_.faults.count(Fault::kTokenTaken);
+      break;
+    default:
+      CHECK(false) << "sets nothing";
+  }
+}
+
+void SimulatedClient::finish_read(Operation& operation, const Reply& reply,
+                                  const ReplyFacts& facts) {
+  if (operation.outcome != Outcome::kOk) {
+    operation.outcome = Outcome::kRefused;
+    return;
+  }
+  take_reply(operation, reply);
+  check_read(operation, facts);
+  const bool linearizable =
+      level_ == Consistency::kLinearizable || (level_ == Consistency::kSession && facts.leading);
+  if (linearizable && !facts.leading) world_.faults.count(Fault::kIndexedRead);
+  // What is shown may be old: judged by the committed log alone.
+  if (!linearizable) operation.outcome = Outcome::kRefused;
+}
+
 void SimulatedClient::finish(size_t index, const Reply& reply, const ReplyFacts& facts) {
   Operation& operation = records_.operations[index];
   operation.completed_us = world_.now_us();
   operation.outcome = outcome_of(reply);
   if (operation.reads_only()) {
-    if (operation.outcome != Outcome::kOk) {
-      operation.outcome = Outcome::kRefused;
-      return;
-    }
-    take_reply(operation, reply);
-    check_read(operation, facts);
-    // What a follower shows may be old.
-    if (!facts.leading) operation.outcome = Outcome::kRefused;
+    finish_read(operation, reply, facts);
     return;
   }
   if (operation.outcome != Outcome::kOk) return;
@@ -411,19 +476,21 @@ void SimulatedClient::check_read(const Operation& operation, const ReplyFacts& f
   const std::string key =
       key_name(operation, operation.kind == OperationKind::kGetBoth ? 0 : operation.key);
   const CommittedModel& model = logs_.model();
+  const uint64_t lowest = level_ == Consistency::kPrefix && !watching_ ? 0 : floor_;
   const auto found = operation.kind == OperationKind::kGet
-                         ? model.find_read(key, operation.read[0], floor_, facts.leading)
+                         ? model.find_read(key, operation.read[0], lowest, facts.leading)
                          : model.find_reads(key, operation.read[0], key_name(operation, 1),
-                                            operation.read[1], floor_);
+                                            operation.read[1], lowest);
   if (!found.has_value()) {
     world_.fail("node ", node_, " shows client ", endpoint_, " ", key, " = ",
                 operation.read[0].value_or("nil").substr(0, 60),
-                ", which no committed record from lsn ", floor_,
+                ", which no committed record from lsn ", lowest,
                 " on says (committed: ", model.last(),
                 facts.leading ? ", it believed to lead)" : ")");
     return;
   }
-  floor_ = *found;
+  // What a prefix shows counts for nothing but the next token.
+  floor_ = std::max(floor_, *found);
 }
 
 size_t SimulatedClient::voters_needed() const {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "resp/reply_reader.h"
+#include "server/node/consistency.h"
 #include "tests/simulation/history.h"
 #include "tests/simulation/log_checker.h"
 #include "tests/simulation/world.h"
@@ -49,6 +50,9 @@ class SimulatedClient {
   enum class Step : uint8_t {
     kSetup,  // CLIENT QUORUM, MULTI, what it queues: the reply decides nothing by itself
     kQuorum,
+    kConsistency,
+    kGiveToken,
+    kTakeToken,
     kWatch,
     kCommand,
     kExec,
@@ -66,6 +70,7 @@ class SimulatedClient {
   void connect();
   void connected();
   void connection_lost();
+  void ask_for_level();
   void arrived(std::string_view bytes);
   void handle(const Pending& pending, const resp::Reply& reply);
   void next_soon();
@@ -78,8 +83,10 @@ class SimulatedClient {
   void send(std::initializer_list<std::string_view> words);
   void send_operation(const Operation& operation);
   void flush();
+  void handle_setting(Step step, const resp::Reply& reply);
   void finish(size_t index, const resp::Reply& reply, const ReplyFacts& facts);
   void take_reply(Operation& operation, const resp::Reply& reply);
+  void finish_read(Operation& operation, const resp::Reply& reply, const ReplyFacts& facts);
   void check_read(const Operation& operation, const ReplyFacts& facts);
   void check_acknowledged(const Pending& pending, const resp::Reply& reply);
   size_t voters_needed() const;
@@ -100,7 +107,11 @@ class SimulatedClient {
   size_t left_ = 0;  // of pending_: replies that have left the node
   std::string out_;
   std::string quorum_, asked_quorum_;
-  uint64_t floor_ = 0;  // this connection's reads show nothing older
+  server::Consistency level_ = server::Consistency::kSession, asked_level_ = level_;
+  uint64_t floor_ = 0;  // this connection's reads show nothing older, but for prefix
+  // What an earlier connection was given, and what it had seen by then.
+  std::string token_;
+  uint64_t token_floor_ = 0;
   // CAS under way: the key is watched.
   Operation watched_;
   bool watching_ = false;

@@ -18,8 +18,9 @@ constexpr size_t index(Side side) { return static_cast<size_t>(side); }
 
 // Words whose order, number and completeness the protocol does not count on.
 bool stands_alone(std::string_view word) {
-  constexpr std::string_view kWords[] = {"VOTE",   "VOTED",       "APPEND", "ACK",
-                                         "REJECT", "TIMEOUT-NOW", "DIGEST", "DIFFERS"};
+  constexpr std::string_view kWords[] = {"VOTE",       "VOTED",         "APPEND", "ACK",
+                                         "REJECT",     "TIMEOUT-NOW",   "DIGEST", "DIFFERS",
+                                         "READ-INDEX", "READ-INDEX-ACK"};
   return std::find(std::begin(kWords), std::end(kWords), word) != std::end(kWords);
 }
 

@@ -54,6 +54,7 @@ void SimulatedNode::set_options(server::OptionTable& table) const {
     options.peers.push_back(base::concat(node, "=node-", node, ":7000"));
   }
   options.write_quorum = parameters.write_quorum;
+  options.read_consistency = parameters.read_consistency;
   options.heartbeat_ms = parameters.heartbeat_ms;
   options.election_timeout_ms = parameters.election_timeout_ms;
 }
