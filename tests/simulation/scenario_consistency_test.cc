@@ -104,6 +104,22 @@ TEST_F(ScenarioConsistencyTest, ATokenKeepsReadsWaitingAtAnotherNode) {
   story.expect_recovery();
 }
 
+TEST_F(ScenarioConsistencyTest, WhatWasReadIsInTheToken) {
+  Scenario story(3, slow_elections);
+  ASSERT_NO_FATAL_FAILURE(elect(story));
+  network_of(story).block(leader_, follower_);
+  ASSERT_EQ(story.client(leader_).ask({"SET", "k", "new"}), "OK");
+  story.run_ms(200);
+  for (const Endpoint node : {leader_, other_than(leader_, follower_)}) {
+    ScenarioClient here = story.client(node), there = story.client(follower_);
+    ASSERT_EQ(here.ask({"GET", "k"}), "new");
+    ASSERT_EQ(there.ask({"CLIENT", "TOKEN", here.ask({"CLIENT", "TOKEN"})}), "OK");
+    EXPECT_EQ(there.ask({"GET", "k"}, 50), "silence");
+  }
+  story.reconnect();
+  story.expect_recovery();
+}
+
 TEST_F(ScenarioConsistencyTest, NoTokenIsGivenForWhatMayBeLost) {
   Scenario story(3, slow_elections);
   ASSERT_NO_FATAL_FAILURE(elect(story));
