@@ -1,7 +1,7 @@
-#include "tests/simulation/scenario.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "tests/simulation/scenario_support.h"
 
 namespace kvorum::simulation {
 namespace {
@@ -157,6 +157,26 @@ TEST(ScenarioTest, ANodeThatWasAwayForLongIsSentASnapshot) {
   story.start(away);
   story.expect_recovery();
   EXPECT_GT(story.simulation().world().faults.of(Fault::kLogReplaced), 0u);
+}
+
+// Found by seed 5044: it waited for a commit, and did not campaign as it was stopping.
+TEST(ScenarioTest, ALoneNodeThatIsStoppedBeforeItLeadsStops) {
+  Scenario story(1);
+  story.elect();
+  EXPECT_EQ(story.client(1).ask({"SET", "k", "v"}), "OK");
+  story.crash(1);
+  story.start(1);
+  ASSERT_TRUE(step_until(
+      story, [&] { return story.node(1).loaded(); }, kSecondUs));
+  ASSERT_FALSE(story.node(1).leads());
+  // Its vote for itself is not on disk before the election is over.
+  story.node(1).stick_disk(story.simulation().world().now_us() + 3 * kSecondUs);
+  story.node(1).stop_cleanly();
+  ASSERT_TRUE(step_until(
+      story, [&] { return story.node(1).node() == nullptr; }, 10 * kSecondUs));
+  story.start(1);
+  story.wait_for_leader();
+  EXPECT_EQ(story.client(1).ask({"GET", "k"}), "v");
 }
 
 TEST(ScenarioTest, OneSeedGoesTheSameWayTwice) {

@@ -85,8 +85,10 @@ void Cluster::tick() {
   const int64_t now_us = node_.monotonic_us();
   for (const auto& [peer, link] : links_) link->tick(now_us);
   if (replica_ == nullptr) return;
+  // The only voter has to lead before it stops: nobody else commits what its log ends with.
+  const bool leaves = node_.shutting_down() && voters_ > 1;
   replica_->set_may_campaign(!node_.log().disk_full() && !differs_ && !snapshots_.receiving() &&
-                             !node_.shutting_down());
+                             !leaves);
   look_at_clock();
   hand_over_.tick(*replica_, now_us);
   log_drift();
