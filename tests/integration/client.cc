@@ -16,6 +16,8 @@ namespace {
 
 constexpr timeval kPatience = {kPatienceMs / 1000, 0};
 
+timeval time_of(int milliseconds) { return {milliseconds / 1000, milliseconds % 1000 * 1000}; }
+
 Reply copy_of(const redisReply& reply) {
   Reply copy;
   copy.type = reply.type;
@@ -27,11 +29,12 @@ Reply copy_of(const redisReply& reply) {
 
 }  // namespace
 
-std::unique_ptr<Client> Client::connect(int port) {
+std::unique_ptr<Client> Client::connect(const std::string& host, int port, int patience_ms) {
   ::signal(SIGPIPE, SIG_IGN);  // hiredis writes to sockets that may be closed
-  std::unique_ptr<Client> client(new Client(redisConnectWithTimeout("127.0.0.1", port, kPatience)));
+  const timeval patience = time_of(patience_ms);
+  std::unique_ptr<Client> client(new Client(redisConnectWithTimeout(host.c_str(), port, patience)));
   if (client->context_ == nullptr || client->context_->err != 0) return nullptr;
-  redisSetTimeout(client->context_.get(), kPatience);
+  redisSetTimeout(client->context_.get(), patience);
   return client;
 }
 

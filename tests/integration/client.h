@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/integration/wait.h"
+
 namespace kvorum::integration {
 
 struct Reply {
@@ -26,7 +28,10 @@ using Arguments = std::vector<std::string>;
 class Client {
  public:
   // Null if nobody listens, or the connection fails.
-  static std::unique_ptr<Client> connect(int port);
+  static std::unique_ptr<Client> connect(int port) { return connect("127.0.0.1", port); }
+  // The connection counts as broken when it is silent for `patience_ms`.
+  static std::unique_ptr<Client> connect(const std::string& host, int port,
+                                         int patience_ms = kPatienceMs);
   static std::unique_ptr<Client> connect(const std::string& unix_socket);
 
   // Sends and waits; nothing if the connection broke.

@@ -28,20 +28,22 @@ std::string info_field(const std::string& info, const std::string& name) {
   return info.substr(begin, info.find('\r', begin) - begin);
 }
 
-ClusterProcess::ClusterProcess(int nodes, const Flags& flags, Links links) {
-  const std::vector<int> ports = lasting_ports(nodes);
+ClusterProcess::ClusterProcess(const std::vector<Surroundings>& surroundings, const Flags& flags,
+                               Links links) {
+  const std::vector<int> ports = lasting_ports(static_cast<int>(surroundings.size()));
   std::vector<int> reached = ports;
   if (links == Links::kThroughNetwork) {
     network_ = std::make_unique<Network>(ports);
     reached = network_->ports();
   }
-  for (int i = 0; i < nodes; ++i) {
-    peers_ += base::concat(peers_.empty() ? "" : ",", i + 1,
-                           "=127.0.0.1:", reached[static_cast<size_t>(i)]);
+  for (size_t i = 0; i < ports.size(); ++i) {
+    peers_ +=
+        base::concat(peers_.empty() ? "" : ",", i + 1, "=", surroundings[i].host, ":", reached[i]);
   }
-  for (int i = 0; i < nodes; ++i) {
-    nodes_.push_back(std::make_unique<ServerProcess>(flags_of(i + 1, peers_, flags),
-                                                     ports[static_cast<size_t>(i)]));
+  for (size_t i = 0; i < ports.size(); ++i) {
+    const int id = static_cast<int>(i) + 1;
+    nodes_.push_back(std::make_unique<ServerProcess>(flags_of(id, peers_, flags), ports[i]));
+    nodes_.back()->place(surroundings[i]);
   }
 }
 

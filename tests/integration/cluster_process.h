@@ -23,7 +23,10 @@ class ClusterProcess {
   enum class Links { kDirect, kThroughNetwork };
 
   // `flags` are given to every node at every start.
-  explicit ClusterProcess(int nodes, const Flags& flags = {}, Links links = Links::kDirect);
+  explicit ClusterProcess(int nodes, const Flags& flags = {}, Links links = Links::kDirect)
+      : ClusterProcess(std::vector<Surroundings>(static_cast<size_t>(nodes)), flags, links) {}
+  // A node in each of the surroundings, which reach each other by their hosts.
+  ClusterProcess(const std::vector<Surroundings>& surroundings, const Flags& flags, Links links);
 
   int size() const { return static_cast<int>(nodes_.size()); }
   ServerProcess& node(int number) { return *nodes_[static_cast<size_t>(number - 1)]; }

@@ -46,6 +46,7 @@ TemporaryDirectory::TemporaryDirectory() {
 }
 
 TemporaryDirectory::~TemporaryDirectory() {
+  if (kept_) return;
   std::error_code error;
   std::filesystem::remove_all(path_, error);
 }

@@ -57,17 +57,22 @@ std::vector<int> lasting_ports(int count) {
 }
 
 std::vector<std::string> ServerProcess::arguments(const Flags& flags) const {
-  std::vector<std::string> words = {KVORUM_SERVER,         "--bind",     "127.0.0.1",     "--port",
-                                    std::to_string(port_), "--data-dir", data_directory()};
+  std::vector<std::string> words = surroundings_.launcher;
+  for (const std::string& word : {std::string(KVORUM_SERVER), std::string("--bind"),
+                                  surroundings_.host, std::string("--port"), std::to_string(port_),
+                                  std::string("--data-dir"), data_directory()}) {
+    words.push_back(word);
+  }
   words.insert(words.end(), flags_.begin(), flags_.end());
   words.insert(words.end(), flags.begin(), flags.end());
   return words;
 }
 
 void ServerProcess::run(const Flags& flags, const std::string& fail_points) {
-  process_ = std::make_unique<Process>(arguments(flags),
-                                       Process::Environment{{"KVORUM_FAIL_POINTS", fail_points}},
-                                       root_.file("output"), root_.file("error"));
+  Process::Environment environment = surroundings_.environment;
+  environment.emplace_back("KVORUM_FAIL_POINTS", fail_points);
+  process_ = std::make_unique<Process>(arguments(flags), environment, root_.file("output"),
+                                       root_.file("error"));
 }
 
 void ServerProcess::launch(const Flags& flags, const std::string& fail_points) {

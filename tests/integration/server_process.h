@@ -16,6 +16,13 @@ int free_port();
 // takes ports for connections.
 std::vector<int> lasting_ports(int count);
 
+// Where a server runs, if not simply on this machine.
+struct Surroundings {
+  std::string host = "127.0.0.1";     // its address, here and for its peers
+  std::vector<std::string> launcher;  // a program that becomes the server, with its arguments
+  Process::Environment environment;
+};
+
 class ServerProcess {
  public:
   using Flags = std::vector<std::string>;
@@ -30,6 +37,8 @@ class ServerProcess {
   bool start(const Flags& flags = {}, const std::string& fail_points = {});
   // Starts and does not wait. REQUIRES: the port stays; it does not run.
   void launch(const Flags& flags = {}, const std::string& fail_points = {});
+  // From the next start on.
+  void place(Surroundings surroundings) { surroundings_ = std::move(surroundings); }
   // What a start would run, for those that must fail.
   std::vector<std::string> arguments(const Flags& flags = {}) const;
 
@@ -42,7 +51,9 @@ class ServerProcess {
   Process& process() { return *process_; }
 
   int port() const { return port_; }
-  std::unique_ptr<Client> connect() const { return Client::connect(port_); }
+  std::unique_ptr<Client> connect(int patience_ms = kPatienceMs) const {
+    return Client::connect(surroundings_.host, port_, patience_ms);
+  }
   // One command on a connection of its own, as Client::ask().
   std::string ask(const Arguments& arguments) const;
 
@@ -50,6 +61,8 @@ class ServerProcess {
   void wipe();
 
   const std::string& root() const { return root_.path(); }
+  // Its directory is not removed with this object.
+  void keep_files() { root_.keep(); }
   std::string data_directory() const { return root_.file("data"); }
   // Of the running or last process.
   std::string log() const { return read_file(root_.file("output")); }
@@ -61,6 +74,7 @@ class ServerProcess {
 
   TemporaryDirectory root_;
   Flags flags_;
+  Surroundings surroundings_;
   int port_ = 0;
   bool port_stays_ = false;
   std::unique_ptr<Process> process_;

@@ -1,5 +1,5 @@
 // The judge is judged: histories made by hand that it has to accept or refuse.
-#include "tests/simulation/linearizability.h"
+#include "tests/support/linearizability.h"
 
 #include <gtest/gtest.h>
 

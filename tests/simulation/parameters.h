@@ -8,7 +8,7 @@
 #include <string>
 
 #include "tests/simulation/faults.h"
-#include "tests/simulation/random.h"
+#include "tests/support/random.h"
 
 namespace kvorum::simulation {
 

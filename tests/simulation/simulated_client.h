@@ -13,9 +13,9 @@
 
 #include "resp/reply_reader.h"
 #include "server/node/consistency.h"
-#include "tests/simulation/history.h"
 #include "tests/simulation/log_checker.h"
 #include "tests/simulation/world.h"
+#include "tests/support/history.h"
 
 namespace kvorum::simulation {
 

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "server/node/host.h"
-#include "tests/simulation/random.h"
 #include "tests/simulation/simulated_network.h"
+#include "tests/support/random.h"
 
 namespace kvorum::server {
 class Node;

@@ -8,12 +8,12 @@
 #include <utility>
 #include <vector>
 
-#include "tests/simulation/linearizability.h"
 #include "tests/simulation/nemesis.h"
 #include "tests/simulation/node_observer.h"
 #include "tests/simulation/simulated_client.h"
 #include "tests/simulation/simulated_node.h"
 #include "tests/simulation/world.h"
+#include "tests/support/linearizability.h"
 
 namespace kvorum::simulation {
 

@@ -10,9 +10,9 @@
 #include "tests/simulation/event_queue.h"
 #include "tests/simulation/faults.h"
 #include "tests/simulation/parameters.h"
-#include "tests/simulation/random.h"
 #include "tests/simulation/simulated_network.h"
 #include "tests/simulation/trace.h"
+#include "tests/support/random.h"
 
 namespace kvorum::simulation {
 

@@ -40,6 +40,7 @@ ARROWS = {
     "tests/unit/shell/": BELOW_NODE + ["server/shell/", "tests/support/", "tests/unit/shell/"],
     "tests/simulation/": BELOW_NODE + ["tests/simulation/", "tests/support/"],
     "tests/integration/": ["base/", "storage/", "tests/integration/", "tests/support/"],
+    "tests/chaos/": ["base/", "storage/", "tests/chaos/", "tests/integration/", "tests/support/"],
     "tests/fuzz/": BELOW_NODE + ["server/shell/", "tests/fuzz/", "tests/support/"],
     "tests/benchmarks/": BELOW_NODE + ["server/shell/", "tests/benchmarks/", "tests/support/"],
     "redis-tests/": ["redis-tests/"],

@@ -1,4 +1,4 @@
-#include "tests/simulation/linearizability.h"
+#include "tests/support/linearizability.h"
 
 #include <algorithm>
 #include <array>
@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/text.h"
-#include "tests/simulation/random.h"
+#include "tests/support/random.h"
 
 namespace kvorum::simulation {
 

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <span>
 
-#include "tests/simulation/history.h"
+#include "tests/support/history.h"
 
 namespace kvorum::simulation {
 

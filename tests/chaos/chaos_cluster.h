@@ -1,0 +1,82 @@
+// Three real nodes with real files, and all that can be done to them. One thread: the one that
+// started the nodes, which end with it.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/chaos/links.h"
+#include "tests/chaos/small_disk.h"
+#include "tests/chaos/wall_clock.h"
+#include "tests/integration/cluster_process.h"
+
+namespace kvorum::chaos {
+
+class ChaosCluster {
+ public:
+  static constexpr int kNodes = 3;
+
+  // In the place of files of everybody's: below `directory`, which stays. Namespaces and a small
+  // disk are tried unless `plain`. REQUIRES: the process has one thread.
+  ChaosCluster(const std::string& directory, uint64_t seed, bool plain);
+
+  // Starts all nodes; false if they do not serve in time.
+  bool start();
+
+  integration::ClusterProcess& processes() { return *processes_; }
+  // Any thread.
+  std::unique_ptr<integration::Client> connect(int number, int patience_ms);
+  Links& links() { return *links_; }
+  WallClock& clock(int number) { return *clocks_[static_cast<size_t>(number) - 1]; }
+  // The node with a small disk; 0: none.
+  int small_disk_node() const { return small_disk_ == nullptr ? 0 : small_disk_node_; }
+  SmallDisk& small_disk() { return *small_disk_; }
+
+  // Kills or stops those that run; they are down until they are launched.
+  void kill(const std::set<int>& numbers);
+  // The exit of a clean stop.
+  integration::Exit stop(int number);
+  // On what is on its disk; does not wait.
+  void launch(int number, const std::string& fail_points = {});
+  // The node may end by itself from now on until it is launched again.
+  void expect_end(int number) { may_end_.insert(number); }
+  bool down(int number) { return !processes_->runs(number); }
+  void pause(int number);
+  void resume(int number);
+
+  // The node that says it leads, of those that answer quickly; 0: none.
+  int leader();
+  // A node that ended by itself: unless that is expected, or by a signal of its own making; with
+  // what it said last. Told once. Empty: none.
+  std::string unexpected_end();
+  // Of a node that has ended: the end of its log, and how it ended.
+  std::string last_words(int number);
+  // How often a node has logged this.
+  size_t logged(int number, const std::string& text) const;
+  // What was used, in words.
+  std::string surroundings() const;
+
+  // Keeps the files of all nodes.
+  void keep_files();
+
+ private:
+  std::string log_path(int number) const;
+
+  const std::string directory_;
+  std::vector<std::string> flags_;
+  std::vector<std::unique_ptr<WallClock>> clocks_;
+  std::unique_ptr<NamespaceLinks> namespaces_;
+  std::unique_ptr<integration::ClusterProcess> processes_;
+  std::unique_ptr<ProxyLinks> proxy_;
+  Links* links_ = nullptr;
+  int small_disk_node_ = 0;
+  std::unique_ptr<SmallDisk> small_disk_;
+  std::set<int> may_end_;
+  std::set<int> told_;  // unexpected ends
+  std::set<int> paused_;
+};
+
+}  // namespace kvorum::chaos

@@ -1,0 +1,290 @@
+#include "tests/chaos/nemesis.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace kvorum::chaos {
+namespace {
+
+constexpr size_t kNodes = ChaosCluster::kNodes;
+constexpr const char* kDiskFull = "disk full: ";
+
+std::string list(const std::set<int>& nodes) {
+  std::string text;
+  for (const int node : nodes) text += base::concat(" ", node);
+  return text;
+}
+
+}  // namespace
+
+Nemesis::Nemesis(ChaosCluster& cluster, Tally& tally, uint64_t seed,
+                 std::function<void(const std::string&)> told)
+    : cluster_(cluster), tally_(tally), random_(seed ^ 0x6e656d65736973u), told_(std::move(told)) {
+  deal();
+  next_us_ = now_us() + draw_us(500, 1500);
+}
+
+int64_t Nemesis::draw_us(int64_t least_ms, int64_t most_ms) {
+  return random_.between(least_ms * 1000, most_ms * 1000);
+}
+
+void Nemesis::deal() {
+  for (size_t i = 0; i < kFaultKinds; ++i) {
+    deck_.insert(deck_.begin() + static_cast<int64_t>(random_.below(i + 1)), static_cast<Fault>(i));
+  }
+}
+
+void Nemesis::turn() {
+  tally_.fail(cluster_.unexpected_end());
+  const int64_t now = now_us();
+  end_strikes(now);
+  if (now < next_us_ || tally_.failed()) return;
+  if (deck_.empty() && strikes_.empty()) {
+    heal();
+    ++decks_;
+    deal();
+  }
+  if (!deck_.empty() && strike(deck_.back())) {
+    deck_.pop_back();
+    next_us_ = now_us() + draw_us(100, 2500);
+  }
+}
+
+void Nemesis::end_strikes(int64_t now_us) {
+  for (size_t i = 0; i < strikes_.size();) {
+    if (strikes_[i].end_us > now_us) {
+      ++i;
+      continue;
+    }
+    const Strike strike = std::move(strikes_[i]);
+    strikes_.erase(strikes_.begin() + static_cast<int64_t>(i));
+    const bool fired = strike.end();
+    const std::string name(kFaultNames[static_cast<size_t>(strike.fault)]);
+    told_(base::concat(name, list(strike.nodes), fired ? " is over" : " was without effect"));
+    if (fired) {
+      ++fired_[static_cast<size_t>(strike.fault)];
+    } else {
+      deck_.insert(deck_.begin(), strike.fault);
+    }
+  }
+}
+
+void Nemesis::heal() {
+  end_strikes(INT64_MAX);
+  for (size_t i = 1; i <= kNodes; ++i) cluster_.clock(static_cast<int>(i)).shift(0);
+  for (int i = 1; i <= ChaosCluster::kNodes; ++i) {
+    if (!tally_.failed() && !cluster_.processes().wait_in_order(i)) {
+      tally_.fail(base::concat("everything was healed, and node ", i, " is not in order after ",
+                               integration::kPatienceMs / 1000, " s"));
+      tally_.fail(cluster_.unexpected_end());
+    }
+  }
+  told_("all nodes are in order");
+}
+
+std::vector<int> Nemesis::idle() {
+  std::set<int> held;
+  for (const Strike& strike : strikes_) held.insert(strike.nodes.begin(), strike.nodes.end());
+  std::vector<int> nodes;
+  for (int i = 1; i <= ChaosCluster::kNodes; ++i) {
+    if (!held.contains(i) && !cluster_.down(i)) {
+      nodes.insert(nodes.begin() + static_cast<int64_t>(random_.below(nodes.size() + 1)), i);
+    }
+  }
+  if (random_.one_in(2)) {
+    const auto leader = std::find(nodes.begin(), nodes.end(), cluster_.leader());
+    if (leader != nodes.end()) std::iter_swap(leader, nodes.begin());
+  }
+  return nodes;
+}
+
+int Nemesis::any_idle() {
+  const std::vector<int> nodes = idle();
+  return nodes.empty() ? 0 : nodes[0];
+}
+
+bool Nemesis::strikes(Fault first, Fault last) const {
+  return std::any_of(strikes_.begin(), strikes_.end(), [&](const Strike& strike) {
+    return strike.fault >= first && strike.fault <= last;
+  });
+}
+
+void Nemesis::add(Fault fault, std::set<int> nodes, std::function<bool()> end) {
+  told_(base::concat(kFaultNames[static_cast<size_t>(fault)], list(nodes)));
+  strikes_.push_back({fault, now_us() + draw_us(200, 3000), std::move(nodes), std::move(end)});
+}
+
+bool Nemesis::strike(Fault fault) {
+  switch (fault) {
+    case Fault::kKillOne:
+      return kill(fault, 1);
+    case Fault::kKillTwo:
+      return kill(fault, 2);
+    case Fault::kKillAll:
+      return kill(fault, kNodes);
+    case Fault::kKillInsideWrite:
+      return kill_inside_write();
+    case Fault::kPause:
+      return pause();
+    case Fault::kPartition:
+    case Fault::kOneWayPartition:
+    case Fault::kBridge:
+      return cut(fault);
+    case Fault::kClockStep:
+      return step_clock();
+    case Fault::kFullDisk:
+      return cluster_.small_disk_node() != 0 && random_.one_in(2) ? fill_small_disk() : fill_disk();
+    case Fault::kRollingRestart:
+      return restart_all();
+    case Fault::kCount:
+      break;
+  }
+  return true;
+}
+
+void Nemesis::restart(int node) {
+  if (!cluster_.down(node)) cluster_.kill({node});
+  cluster_.launch(node);
+}
+
+bool Nemesis::kill(Fault fault, size_t count) {
+  const std::vector<int> nodes = idle();
+  if (nodes.size() < count) return false;
+  const std::set<int> killed(nodes.begin(), nodes.begin() + static_cast<int64_t>(count));
+  cluster_.kill(killed);
+  add(fault, killed, [this, killed] {
+    for (const int node : killed) cluster_.launch(node);
+    return true;
+  });
+  return true;
+}
+
+bool Nemesis::kill_inside_write() {
+  const int node = any_idle();
+  if (node == 0) return false;
+  cluster_.kill({node});
+  constexpr std::array kPoints = {"wal.write:after:", "wal.sync:after:"};
+  constexpr std::array kActions = {"=kill", "=kill-half", "=kill-after"};
+  const bool writes = random_.one_in(2);
+  const std::string point =
+      base::concat(kPoints[writes ? 0 : 1], random_.between(10, 300),
+                   kActions[writes ? random_.below(3) : 2 * random_.below(2)]);
+  told_(base::concat("node ", node, " runs with ", point));
+  cluster_.launch(node, point);
+  cluster_.expect_end(node);
+  add(Fault::kKillInsideWrite, {node}, [this, node] {
+    const bool fired = cluster_.down(node);
+    restart(node);
+    return fired;
+  });
+  return true;
+}
+
+bool Nemesis::pause() {
+  const int node = any_idle();
+  if (node == 0) return false;
+  cluster_.pause(node);
+  add(Fault::kPause, {node}, [this, node] {
+    cluster_.resume(node);
+    return true;
+  });
+  return true;
+}
+
+bool Nemesis::cut(Fault fault) {
+  if (strikes(Fault::kPartition, Fault::kBridge)) return false;
+  const int leader = cluster_.leader();
+  const int node =
+      random_.one_in(2) && leader != 0 ? leader : 1 + static_cast<int>(random_.below(3));
+  const int next = 1 + node % 3, last = 1 + next % 3;
+  Links& links = cluster_.links();
+  if (fault == Fault::kPartition) {
+    links.cut_both(node, next);
+    links.cut_both(node, last);
+  } else if (fault == Fault::kBridge) {
+    links.cut_both(node, random_.one_in(2) ? next : last);
+  } else {
+    // Deaf, or mute, to both or to one.
+    const bool deaf = random_.one_in(2);
+    deaf ? links.cut(next, node) : links.cut(node, next);
+    if (random_.one_in(2)) deaf ? links.cut(last, node) : links.cut(node, last);
+  }
+  told_(base::concat("node ", node, " is cut off, the leader is ", leader));
+  add(fault, {}, [this] {
+    cluster_.links().heal();
+    return true;
+  });
+  return true;
+}
+
+bool Nemesis::step_clock() {
+  if (strikes(Fault::kClockStep, Fault::kClockStep)) return false;
+  const int leader = cluster_.leader();
+  const int node =
+      random_.one_in(2) && leader != 0 ? leader : 1 + static_cast<int>(random_.below(3));
+  constexpr std::array<int64_t, 4> kReach = {100, 1'000, 60'000, 86'400'000};
+  const int64_t reach_ms = random_.pick(kReach);
+  const int64_t shift_ms = random_.between(-reach_ms, reach_ms);
+  told_(base::concat("the clock of node ", node, " goes off by ", shift_ms, " ms"));
+  cluster_.clock(node).shift(shift_ms);
+  add(Fault::kClockStep, {}, [this, node] {
+    cluster_.clock(node).shift(0);
+    return true;
+  });
+  return true;
+}
+
+bool Nemesis::fill_small_disk() {
+  const std::vector<int> nodes = idle();
+  const int node = cluster_.small_disk_node();
+  if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) return false;
+  const size_t before = cluster_.logged(node, kDiskFull);
+  cluster_.small_disk().fill();
+  add(Fault::kFullDisk, {node}, [this, node, before] {
+    cluster_.small_disk().make_room();
+    return cluster_.logged(node, kDiskFull) > before;
+  });
+  return true;
+}
+
+bool Nemesis::fill_disk() {
+  const int node = any_idle();
+  if (node == 0) return false;
+  const size_t before = cluster_.logged(node, kDiskFull);
+  cluster_.kill({node});
+  const std::string point = base::concat(
+      "wal.write:after:", random_.between(10, 200),
+      ":times:", random_.one_in(2) ? "always" : std::to_string(random_.between(1, 20)), "=enospc");
+  told_(base::concat("node ", node, " runs with ", point));
+  cluster_.launch(node, point);
+  cluster_.expect_end(node);  // a start may need room
+  add(Fault::kFullDisk, {node}, [this, node, before] {
+    const bool fired = cluster_.logged(node, kDiskFull) > before;
+    restart(node);
+    return fired;
+  });
+  return true;
+}
+
+// One after the other, each when all are in order: what an upgrade does.
+bool Nemesis::restart_all() {
+  if (!strikes_.empty()) return false;
+  heal();
+  std::vector<int> order = idle();
+  told_("rolling restart");
+  for (const int node : order) {
+    if (tally_.failed()) return true;
+    const integration::Exit exit = cluster_.stop(node);
+    if (exit != integration::Exit{0, 0}) {
+      tally_.fail(base::concat("node ", node, " was stopped:\n", cluster_.last_words(node)));
+      return true;
+    }
+    cluster_.launch(node);
+    heal();
+  }
+  ++fired_[static_cast<size_t>(Fault::kRollingRestart)];
+  return true;
+}
+
+}  // namespace kvorum::chaos
