@@ -77,6 +77,15 @@ TEST_F(ClusterCrashTest, ALeaderThatHungStepsDownWhenItGoesOnAndNothingIsLost) {
   ASSERT_NO_FATAL_FAILURE(expect_nothing_lost());
 }
 
+// The leader holds a session for the client, which ends only with the follower.
+TEST_F(ClusterCrashTest, AFollowerThatIsStoppedWhileAClientWatchesEndsCleanly) {
+  ASSERT_NO_FATAL_FAILURE(start_cluster(3));
+  const int follower = cluster_->a_follower();
+  const std::unique_ptr<Client> client = cluster_->connect(follower);
+  ASSERT_TRUE(ask_until(*client, {"WATCH", "key"}, "OK")) << cluster_->logs();
+  EXPECT_EQ(cluster_->node(follower).stop(SIGTERM), (Exit{0, 0})) << cluster_->logs();
+}
+
 TEST_F(ClusterCrashTest, NothingAcknowledgedIsLostWhenALeaderIsKilledInTheMiddleOfAWrite) {
   ASSERT_NO_FATAL_FAILURE(start_under_load({"--segment-size", "65536"}));
   for (const char* fail_point :
