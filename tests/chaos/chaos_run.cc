@@ -193,7 +193,11 @@ void ChaosRun::judge_groups() {
   while (const std::shared_ptr<KeyGroup> group = groups_.take_finished()) {
     const Linearizable verdict = group->judge();
     tally_.count_judged(verdict != Linearizable::kUndecided);
-    if (verdict == Linearizable::kNo) tally_.fail(group->story());
+    if (verdict == Linearizable::kNo) {
+      tally_.fail(group->story(KeyGroup::Detail::kShort));
+      std::ofstream(base::concat(options_.directory, "/history-", group->key()))
+          << group->story(KeyGroup::Detail::kWhole);
+    }
     // Not asked about again: small keyspaces make quick full syncs. It does not matter if it fails.
     for (int i = 1; judging_ && i <= ChaosCluster::kNodes; ++i) {
       const auto node = cluster_.connect(i, kClientPatienceMs);

@@ -14,6 +14,7 @@ namespace kvorum::chaos {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TEST(LedgerTest, AnAcknowledgedWriteThatIsGoneIsFound) {
   Ledger ledger(3, 2);
@@ -111,9 +112,19 @@ TEST_F(KeyGroupTest, AHistoryWithALostIncrementIsRefusedAndTold) {
   EXPECT_EQ(group.judge(), Linearizable::kYes);
   group.add(increment(2, 130), 4, 3);
   EXPECT_EQ(group.judge(), Linearizable::kNo);
-  EXPECT_THAT(group.story(), HasSubstr("counter:7:0"));
-  EXPECT_THAT(group.story(),
-              HasSubstr("30 to 35  client 4 at node 3: INCR -> 2   <- fits nowhere"));
+  EXPECT_THAT(group.story(KeyGroup::Detail::kWhole), HasSubstr("counter:7:0"));
+  EXPECT_THAT(group.story(KeyGroup::Detail::kWhole),
+              HasSubstr("* 30 to 35  client 4 at node 3: INCR -> 2   <- fits nowhere\n"));
+}
+
+TEST_F(KeyGroupTest, AShortStoryEndsWithTheReplyThatFitsNowhere) {
+  KeyGroup group(GroupKind::kCounter, 7, /*born_us=*/100);
+  for (int i = 1; i <= 100; ++i) group.add(increment(i == 50 ? 1 : i, 100 + 10 * i), 0, 1);
+  const std::string story = group.story(KeyGroup::Detail::kShort);
+  EXPECT_THAT(story, HasSubstr("INCR -> 1   <- fits nowhere\n"));
+  EXPECT_THAT(story, HasSubstr("INCR -> 49\n"));
+  EXPECT_THAT(story, Not(HasSubstr("INCR -> 2\n")));
+  EXPECT_THAT(story, Not(HasSubstr("INCR -> 51\n")));
 }
 
 TEST_F(KeyGroupTest, AGroupIsFinishedWhenItHasServedAndNobodyHoldsIt) {

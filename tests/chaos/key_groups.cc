@@ -12,6 +12,16 @@ namespace {
 constexpr size_t kOperations = 200;
 constexpr int64_t kAgeUs = 4'000'000;
 
+// Of a history that is told in short: so many operations, of so many bytes.
+constexpr size_t kExcerptLines = 40;
+constexpr size_t kLineBytes = 150;
+
+void shorten(std::string& line) {
+  if (line.size() <= kLineBytes) return;
+  const size_t half = kLineBytes / 2;
+  line.replace(half, line.size() - 2 * half, " ... ");
+}
+
 constexpr std::array<const char*, kGroupKinds> kKindNames = {"counter", "text", "register", "pair"};
 
 std::string shown(const std::optional<std::string>& value) {
@@ -94,7 +104,7 @@ Linearizable KeyGroup::judge() const {
   return simulation::check_linearizable(operations_);
 }
 
-std::string KeyGroup::story() const {
+std::string KeyGroup::story(Detail detail) const {
   const std::lock_guard lock(mutex_);
   const Operation& misfit = simulation::first_misfit(operations_);
   std::vector<size_t> order(operations_.size());
@@ -102,19 +112,31 @@ std::string KeyGroup::story() const {
   std::stable_sort(order.begin(), order.end(), [this](size_t a, size_t b) {
     return operations_[a].invoked_us < operations_[b].invoked_us;
   });
-  std::string text =
-      base::concat("the history of ", key(), " is not linearizable (µs since the group began):\n");
+  std::vector<std::string> lines;
+  size_t end = 0;  // of what the misfit may have met
   for (const size_t i : order) {
     const Operation& operation = operations_[i];
-    const std::string end = operation.completed_us == Operation::kNever
-                                ? std::string("...")
-                                : std::to_string(operation.completed_us - born_us_);
-    text +=
-        base::concat("  ", operation.invoked_us - born_us_, " to ", end, "  client ",
-                     origins_[i].client, " at node ", origins_[i].node, ": ", describe(operation),
-                     &operation == &misfit ? "   <- fits nowhere" : "", "\n");
+    lines.push_back(line(i, &operation == &misfit));
+    if (operation.invoked_us <= misfit.completed_us) end = lines.size();
+    if (detail == Detail::kShort) shorten(lines.back());
   }
+  const bool whole = detail == Detail::kWhole;
+  if (!whole) lines.resize(end);
+  const size_t begin = whole ? 0 : end - std::min(end, kExcerptLines);
+  std::string text = base::concat("the history of ", key(), " is not linearizable, of ",
+                                  order.size(), " operations (µs since the group began):\n");
+  for (size_t i = begin; i < lines.size(); ++i) text += lines[i] + "\n";
   return text;
+}
+
+std::string KeyGroup::line(size_t i, bool misfit) const {
+  const Operation& operation = operations_[i];
+  const std::string end = operation.completed_us == Operation::kNever
+                              ? std::string("...")
+                              : std::to_string(operation.completed_us - born_us_);
+  return base::concat(misfit ? "* " : "  ", operation.invoked_us - born_us_, " to ", end,
+                      "  client ", origins_[i].client, " at node ", origins_[i].node, ": ",
+                      describe(operation), misfit ? "   <- fits nowhere" : "");
 }
 
 std::shared_ptr<KeyGroup> KeyGroups::take(GroupKind kind, size_t slot, int64_t now_us) {

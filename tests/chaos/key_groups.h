@@ -40,14 +40,17 @@ class KeyGroup {
 
   // Of what has been added so far.
   Linearizable judge() const;
-  // The history in words, with the first reply that fits nowhere. REQUIRES: judged kNo.
-  std::string story() const;
+  // The history in words, with the first reply that fits nowhere: all of it, or what came before.
+  // REQUIRES: judged kNo.
+  enum class Detail : uint8_t { kShort, kWhole };
+  std::string story(Detail detail) const;
 
  private:
   struct Origin {
     int client = 0;
     int node = 0;
   };
+  std::string line(size_t i, bool misfit) const;
 
   const GroupKind kind_;
   const uint64_t number_;

@@ -16,6 +16,8 @@ constexpr size_t kLedgerSlots = 300;
 constexpr int64_t kPauseUs = 4000;         // between two operations, at most
 constexpr int64_t kReconnectUs = 100'000;  // where a connection failed, at most
 
+constexpr const char* kShuttingDown = "ERR server is shutting down";
+
 std::string first_word(const std::string& text) { return text.substr(0, text.find(' ')); }
 
 // The errors of docs/consistency.md that a client can only repeat after.
@@ -23,8 +25,7 @@ bool refuses(const std::string& error) {
   constexpr std::array kWords = {"TRYAGAIN", "CLUSTERDOWN", "NOREPLICAS", "MISCONF",
                                  "LOADING",  "EXECABORT",   "OOM"};
   const std::string word = first_word(error);
-  return std::find(kWords.begin(), kWords.end(), word) != kWords.end() ||
-         error == "ERR server is shutting down";
+  return std::find(kWords.begin(), kWords.end(), word) != kWords.end() || error == kShuttingDown;
 }
 
 std::optional<std::string> value_of(const Reply& reply) {
@@ -114,6 +115,7 @@ Answer LoadClient::judge(const std::optional<Reply>& reply) {
   if (!reply->is_error()) return Answer::kDone;
   tally_.count_error(first_word(reply->text));
   if (first_word(reply->text) == "TIMEOUT") return Answer::kUnknown;
+  if (reply->text == kShuttingDown) client_ = nullptr;
   if (!refuses(reply->text)) {
     tally_.fail(base::concat("client ", number_, " at node ", node_,
                              " met an error that it cannot repeat after: ", reply->text));
@@ -272,10 +274,12 @@ void LoadClient::read(GroupKind kind) {
 
 void LoadClient::finish_read(Question& question, const std::vector<Reply>& replies) {
   if (replies.empty()) return settle(question, Answer::kUnknown);
+  // A WATCH that failed leaves an EXEC that promises less.
+  for (const Reply& each : replies) {
+    if (judge(each) != Answer::kDone) return settle(question, Answer::kRefused);
+  }
   const bool at_leader = question.deed == Deed::kLeaderRead;
   const Reply& reply = replies[replies.size() - (at_leader ? 2 : 1)];
-  const Answer answer = judge(reply);
-  if (answer != Answer::kDone) return settle(question, answer);
   // Somebody changed the watched key.
   if (question.deed == Deed::kLinearizableRead && reply.is_nil()) {
     return settle(question, Answer::kRefused);

@@ -241,8 +241,10 @@ bool Nemesis::fill_small_disk() {
   if (std::find(nodes.begin(), nodes.end(), node) == nodes.end()) return false;
   const size_t before = cluster_.logged(node, kDiskFull);
   cluster_.small_disk().fill();
+  cluster_.expect_end(node);  // it may be about to start, which needs room
   add(Fault::kFullDisk, {node}, [this, node, before] {
     cluster_.small_disk().make_room();
+    if (cluster_.down(node)) cluster_.launch(node);
     return cluster_.logged(node, kDiskFull) > before;
   });
   return true;
