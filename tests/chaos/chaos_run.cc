@@ -16,8 +16,7 @@ using integration::eventually;
 using integration::kPatienceMs;
 
 constexpr int kClients = 9;
-// A connection that is silent for so long is left: what was asked may be executed later.
-constexpr int kClientPatienceMs = 4000;
+constexpr int kRemovalPatienceMs = 4000;
 constexpr int kTurnMs = 10;
 constexpr int64_t kShowEveryUs = 500'000;
 // Beyond the time that was asked for, until each kind of fault has struck.
@@ -41,7 +40,8 @@ ChaosRun::ChaosRun(const RunOptions& options)
   for (int i = 0; i < kClients; ++i) {
     clients_.push_back(std::make_unique<LoadClient>(
         i, ChaosCluster::kNodes, options.seed,
-        [this](int node) { return cluster_.connect(node, kClientPatienceMs); }, groups_, tally_));
+        [this](int node, int patience_ms) { return cluster_.connect(node, patience_ms); }, groups_,
+        tally_));
   }
 }
 
@@ -200,7 +200,7 @@ void ChaosRun::judge_groups() {
     }
     // Not asked about again: small keyspaces make quick full syncs. It does not matter if it fails.
     for (int i = 1; judging_ && i <= ChaosCluster::kNodes; ++i) {
-      const auto node = cluster_.connect(i, kClientPatienceMs);
+      const auto node = cluster_.connect(i, kRemovalPatienceMs);
       if (node == nullptr) continue;
       integration::Arguments removal = {"DEL"};
       for (const std::string& key : group->keys()) removal.push_back(key);

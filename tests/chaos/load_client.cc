@@ -13,7 +13,11 @@ using integration::Reply;
 using simulation::Outcome;
 
 constexpr size_t kLedgerSlots = 300;
-constexpr int64_t kPauseUs = 4000;         // between two operations, at most
+constexpr int64_t kPauseUs = 4000;  // between two operations, at most
+constexpr uint64_t kStepsPerConnection = 300;
+// Mostly shorter than a pause lasts: then the next client asks the hanging node for something that
+// has changed meanwhile.
+constexpr int kLeastPatienceMs = 300, kMostPatienceMs = 3000;
 constexpr int64_t kReconnectUs = 100'000;  // where a connection failed, at most
 
 constexpr const char* kShuttingDown = "ERR server is shutting down";
@@ -75,16 +79,15 @@ bool LoadClient::stopping() {
 
 void LoadClient::run() {
   while (!stopping()) {
-    client_ = connect_(node_);
+    client_ = connect_(node_, static_cast<int>(random_.between(kLeastPatienceMs, kMostPatienceMs)));
     session_ = {};
     written_.assign(kLedgerSlots, false);
-    while (client_ != nullptr && !stopping()) {
+    while (client_ != nullptr && !stopping() && !random_.one_in(kStepsPerConnection)) {
       step();
       pause(kPauseUs);
     }
-    if (client_ != nullptr) continue;
-    node_ = 1 + node_ % nodes_;
-    pause(kReconnectUs);
+    if (client_ == nullptr) pause(kReconnectUs);
+    node_ = 1 + static_cast<int>(random_.below(static_cast<uint64_t>(nodes_)));
   }
   client_ = nullptr;
 }

@@ -1,5 +1,5 @@
 // A client that asks one node for everything in turn, notes what it was told, and goes to another
-// node when its connection breaks. One thread of its own.
+// node when its connection breaks, or is silent too long, or now and then. One thread of its own.
 #pragma once
 
 #include <atomic>
@@ -25,7 +25,7 @@ namespace kvorum::chaos {
 class LoadClient {
  public:
   // Null if the node of this number (from 1) does not answer.
-  using Connect = std::function<std::unique_ptr<integration::Client>(int node)>;
+  using Connect = std::function<std::unique_ptr<integration::Client>(int node, int patience_ms)>;
 
   // Begins at node 1 + number % nodes. All outlive it.
   LoadClient(int number, int nodes, uint64_t seed, Connect connect, KeyGroups& groups,

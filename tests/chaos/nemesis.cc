@@ -135,6 +135,8 @@ bool Nemesis::strike(Fault fault) {
       return step_clock();
     case Fault::kFullDisk:
       return cluster_.small_disk_node() != 0 && random_.one_in(2) ? fill_small_disk() : fill_disk();
+    case Fault::kWipe:
+      return wipe();
     case Fault::kRollingRestart:
       return restart_all();
     case Fault::kCount:
@@ -266,6 +268,29 @@ bool Nemesis::fill_disk() {
     restart(node);
     return fired;
   });
+  return true;
+}
+
+// Alone: until the node has everything again, the others may lose nothing.
+bool Nemesis::wipe() {
+  if (!strikes_.empty()) return false;
+  heal();
+  const std::vector<int> nodes = idle();
+  const auto node = std::find_if(nodes.begin(), nodes.end(), [this](int each) {
+    return each != cluster_.small_disk_node();  // what is mounted cannot be removed
+  });
+  if (tally_.failed() || node == nodes.end()) return false;
+  told_(base::concat("wiped disk ", *node));
+  cluster_.kill({*node});
+  cluster_.processes().node(*node).wipe();
+  cluster_.launch(*node);
+  heal();
+  const bool votes = integration::eventually([&] {
+    const std::string role = cluster_.processes().info(*node, "quorum", "node_role");
+    return tally_.failed() || (!role.empty() && role != "learner");
+  });
+  if (!votes) tally_.fail(base::concat("node ", *node, " was wiped and does not vote again"));
+  ++fired_[static_cast<size_t>(Fault::kWipe)];
   return true;
 }
 

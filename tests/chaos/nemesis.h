@@ -28,6 +28,7 @@ enum class Fault : uint8_t {
   kBridge,
   kClockStep,
   kFullDisk,
+  kWipe,
   kRollingRestart,
   kCount,
 };
@@ -35,7 +36,7 @@ inline constexpr size_t kFaultKinds = static_cast<size_t>(Fault::kCount);
 inline constexpr std::array<std::string_view, kFaultKinds> kFaultNames = {
     "one node killed", "two nodes killed", "all nodes killed",  "killed inside a write",
     "paused",          "partition",        "one-way partition", "bridge partition",
-    "clock step",      "full disk",        "rolling restart"};
+    "clock step",      "full disk",        "wiped disk",        "rolling restart"};
 
 class Nemesis {
  public:
@@ -43,7 +44,8 @@ class Nemesis {
   Nemesis(ChaosCluster& cluster, Tally& tally, uint64_t seed,
           std::function<void(const std::string&)> told);
 
-  // Ends what is over, and strikes if it is time to. Returns soon, rolling restarts excepted.
+  // Ends what is over, and strikes if it is time to. Returns soon, but for those that
+  // nothing else may strike beside: wiped disks and rolling restarts.
   void turn();
   // Ends everything and waits until every node is in order; what is not in time is a failure.
   void heal();
@@ -69,6 +71,7 @@ class Nemesis {
   bool step_clock();
   bool fill_small_disk();
   bool fill_disk();
+  bool wipe();
   bool restart_all();
 
   void add(Fault fault, std::set<int> nodes, std::function<bool()> end);
