@@ -64,6 +64,15 @@ std::unique_ptr<integration::Client> ChaosCluster::connect(int number, int patie
   return processes_->node(number).connect(patience_ms);
 }
 
+std::pair<std::string, std::string> ChaosCluster::peer_address(int number) const {
+  const std::string peers = "," + processes_->peers();  // ",1=host:port,2=..."
+  const std::string start = base::concat(",", number, "=");
+  const size_t begin = peers.find(start) + start.size();
+  const size_t colon = peers.find(':', begin);
+  return {peers.substr(begin, colon - begin),
+          peers.substr(colon + 1, peers.find(',', colon) - colon - 1)};
+}
+
 std::string ChaosCluster::log_path(int number) const {
   return base::concat(directory_, "/node-", number, ".log");
 }

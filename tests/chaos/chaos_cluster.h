@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/chaos/links.h"
@@ -29,6 +30,8 @@ class ChaosCluster {
   integration::ClusterProcess& processes() { return *processes_; }
   // Any thread.
   std::unique_ptr<integration::Client> connect(int number, int patience_ms);
+  // Host and port, as the other nodes know it.
+  std::pair<std::string, std::string> peer_address(int number) const;
   Links& links() { return *links_; }
   WallClock& clock(int number) { return *clocks_[static_cast<size_t>(number) - 1]; }
   // The node with a small disk; 0: none.

@@ -12,6 +12,8 @@ using integration::Arguments;
 using integration::Reply;
 using simulation::Outcome;
 
+constexpr std::array kKinds = {GroupKind::kCounter, GroupKind::kText, GroupKind::kRegister,
+                               GroupKind::kPair};
 constexpr size_t kLedgerSlots = 300;
 constexpr int64_t kPauseUs = 4000;  // between two operations, at most
 constexpr uint64_t kStepsPerConnection = 300;
@@ -43,12 +45,13 @@ LoadClient::LoadClient(int number, int nodes, uint64_t seed, Connect connect, Ke
                        Tally& tally)
     : number_(number),
       nodes_(nodes),
+      only_reads_(number % 3 == 2),
       connect_(std::move(connect)),
       groups_(groups),
       tally_(tally),
       random_(seed ^ (0x636c69656e74u + static_cast<uint64_t>(number) * 0x9e3779b9u)),
       ledger_(number, kLedgerSlots),
-      node_(1 + number % nodes) {}
+      node_(1 + number / 3 % nodes) {}
 
 LoadClient::~LoadClient() { stop(); }
 
@@ -151,6 +154,7 @@ void LoadClient::settle(Question& question, Answer answer) {
 }
 
 void LoadClient::step() {
+  if (only_reads_) return read(random_.pick(kKinds));
   switch (random_.below(10)) {
     case 0:
     case 1:

@@ -27,7 +27,8 @@ class LoadClient {
   // Null if the node of this number (from 1) does not answer.
   using Connect = std::function<std::unique_ptr<integration::Client>(int node, int patience_ms)>;
 
-  // Begins at node 1 + number % nodes. All outlive it.
+  // Every third one only reads: a leader that nobody hears takes no write, and its clients wait,
+  // but it may still answer reads for a moment. All outlive it.
   LoadClient(int number, int nodes, uint64_t seed, Connect connect, KeyGroups& groups,
              Tally& tally);
   ~LoadClient();
@@ -80,6 +81,7 @@ class LoadClient {
 
   const int number_;
   const int nodes_;
+  const bool only_reads_;
   const Connect connect_;
   KeyGroups& groups_;
   Tally& tally_;

@@ -8,6 +8,8 @@ namespace kvorum::chaos {
 namespace {
 
 constexpr size_t kNodes = ChaosCluster::kNodes;
+// For an answer of a node that may hang.
+constexpr int kPatienceMs = 1000;
 constexpr const char* kDiskFull = "disk full: ";
 
 std::string list(const std::set<int>& nodes) {
@@ -135,6 +137,8 @@ bool Nemesis::strike(Fault fault) {
       return step_clock();
     case Fault::kFullDisk:
       return cluster_.small_disk_node() != 0 && random_.one_in(2) ? fill_small_disk() : fill_disk();
+    case Fault::kHandOver:
+      return hand_over();
     case Fault::kWipe:
       return wipe();
     case Fault::kRollingRestart:
@@ -267,6 +271,37 @@ bool Nemesis::fill_disk() {
     const bool fired = cluster_.logged(node, kDiskFull) > before;
     restart(node);
     return fired;
+  });
+  return true;
+}
+
+// To anybody or to one node, and perhaps by force: that one may be down or cut off.
+bool Nemesis::hand_over() {
+  const int leader = cluster_.leader();
+  const auto node = leader == 0 ? nullptr : cluster_.connect(leader, kPatienceMs);
+  if (node == nullptr) return false;
+  integration::Arguments command = {"FAILOVER"};
+  if (!random_.one_in(3)) {
+    const int to = 1 + (leader + static_cast<int>(random_.below(2))) % ChaosCluster::kNodes;
+    command.insert(command.end(),
+                   {"TO", cluster_.peer_address(to).first, cluster_.peer_address(to).second});
+    if (random_.one_in(2)) command.emplace_back("FORCE");
+  }
+  if (command.back() == "FORCE" || random_.one_in(2)) {
+    command.emplace_back("TIMEOUT");
+    command.push_back(std::to_string(random_.between(1, 500)));
+  }
+  const std::string answer = node->ask(command);
+  std::string told;
+  for (const std::string& word : command) told += " " + word;
+  told_(base::concat("node ", leader, " was told", told, ": ", answer));
+  add(Fault::kHandOver, {}, [this, leader, taken = answer == "OK"] {
+    // What a node that is down cannot take is given up.
+    if (!cluster_.down(leader)) {
+      if (const auto waiting = cluster_.connect(leader, kPatienceMs))
+        waiting->ask({"FAILOVER", "ABORT"});
+    }
+    return taken;
   });
   return true;
 }

@@ -28,15 +28,17 @@ enum class Fault : uint8_t {
   kBridge,
   kClockStep,
   kFullDisk,
+  kHandOver,
   kWipe,
   kRollingRestart,
   kCount,
 };
 inline constexpr size_t kFaultKinds = static_cast<size_t>(Fault::kCount);
 inline constexpr std::array<std::string_view, kFaultKinds> kFaultNames = {
-    "one node killed", "two nodes killed", "all nodes killed",  "killed inside a write",
-    "paused",          "partition",        "one-way partition", "bridge partition",
-    "clock step",      "full disk",        "wiped disk",        "rolling restart"};
+    "one node killed", "two nodes killed", "all nodes killed",       "killed inside a write",
+    "paused",          "partition",        "one-way partition",      "bridge partition",
+    "clock step",      "full disk",        "leadership handed over", "wiped disk",
+    "rolling restart"};
 
 class Nemesis {
  public:
@@ -71,6 +73,7 @@ class Nemesis {
   bool step_clock();
   bool fill_small_disk();
   bool fill_disk();
+  bool hand_over();
   bool wipe();
   bool restart_all();
 
