@@ -107,7 +107,11 @@ void ChaosRun::settle() {
   stop_judging();
   judge_groups();
   if (!tally_.failed()) check_disks();
-  if (!tally_.failed()) check_coverage();
+  if (tally_.failed()) return;
+  for (const std::string& each :
+       what_is_missing(tally_.figures(), nemesis_.fired(), options_.seconds)) {
+    tally_.fail(each);
+  }
 }
 
 void ChaosRun::expect_progress() {
@@ -165,28 +169,28 @@ void ChaosRun::check_disks() {
   }
 }
 
-void ChaosRun::check_coverage() {
-  const Tally::Figures figures = tally_.figures();
-  const auto wanted = static_cast<uint64_t>(options_.seconds) * kWritesPerSecond;
+std::vector<std::string> what_is_missing(const Tally::Figures& figures, const FaultCounts& fired,
+                                         int64_t seconds) {
+  std::vector<std::string> missing;
+  const auto wanted = static_cast<uint64_t>(seconds) * kWritesPerSecond;
   if (figures.acknowledged_writes < wanted) {
-    tally_.fail(base::concat("only ", figures.acknowledged_writes,
-                             " writes were acknowledged, not ", wanted));
+    missing.push_back(base::concat("only ", figures.acknowledged_writes,
+                                   " writes were acknowledged, not ", wanted));
   }
   for (size_t i = 0; i < kDeeds; ++i) {
     const uint64_t done = figures.deeds[i][static_cast<size_t>(Answer::kDone)];
-    if (done < kLeastOfEachDeed) {
-      tally_.fail(base::concat("only ", done, " times answered: ", kDeedNames[i]));
-    }
+    if (done >= kLeastOfEachDeed) continue;
+    missing.push_back(base::concat("only ", done, " times answered: ", kDeedNames[i]));
   }
   for (size_t i = 0; i < kFaultKinds; ++i) {
-    if (nemesis_.fired()[i] == 0) {
-      tally_.fail(base::concat("this fault never struck: ", kFaultNames[i]));
-    }
+    if (fired[i] != 0) continue;
+    missing.push_back(base::concat("this fault never struck: ", kFaultNames[i]));
   }
   if (10 * figures.groups_undecided > figures.groups_judged) {
-    tally_.fail(base::concat(figures.groups_undecided, " of ", figures.groups_judged,
-                             " histories were too tangled to be judged"));
+    missing.push_back(base::concat(figures.groups_undecided, " of ", figures.groups_judged,
+                                   " histories were too tangled to be judged"));
   }
+  return missing;
 }
 
 void ChaosRun::judge_groups() {

@@ -4,7 +4,9 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "tests/chaos/chaos_run.h"
 #include "tests/chaos/key_groups.h"
 #include "tests/chaos/ledger.h"
 #include "tests/chaos/session_checker.h"
@@ -13,6 +15,7 @@
 namespace kvorum::chaos {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -152,6 +155,45 @@ TEST(TallyTest, TheFirstFailuresAreKeptAndEmptyOnesAreNone) {
   tally.fail("something");
   EXPECT_TRUE(tally.failed());
   EXPECT_EQ(tally.failures(), std::vector<std::string>{"something"});
+}
+
+class CoverageTest : public ::testing::Test {
+ protected:
+  static constexpr int64_t kSeconds = 60;
+
+  CoverageTest() {
+    figures_.acknowledged_writes = 60 * 20;
+    for (auto& answers : figures_.deeds) answers[static_cast<size_t>(Answer::kDone)] = 5;
+    figures_.groups_judged = 100;
+    figures_.groups_undecided = 10;
+    fired_.fill(1);
+  }
+  std::vector<std::string> missing() const { return what_is_missing(figures_, fired_, kSeconds); }
+
+  Tally::Figures figures_;
+  FaultCounts fired_{};
+};
+
+TEST_F(CoverageTest, ARunThatMetEverythingPasses) { EXPECT_THAT(missing(), ::testing::IsEmpty()); }
+
+TEST_F(CoverageTest, TooFewAcknowledgedWritesFailARun) {
+  --figures_.acknowledged_writes;
+  EXPECT_THAT(missing(), ElementsAre("only 1199 writes were acknowledged, not 1200"));
+}
+
+TEST_F(CoverageTest, AFaultThatNeverStruckFailsARun) {
+  fired_[static_cast<size_t>(Fault::kFullDisk)] = 0;
+  EXPECT_THAT(missing(), ElementsAre("this fault never struck: full disk"));
+}
+
+TEST_F(CoverageTest, AnOperationThatHardlySucceededFailsARun) {
+  figures_.deeds[static_cast<size_t>(Deed::kLinearizableRead)] = {4, 1000, 1000};
+  EXPECT_THAT(missing(), ElementsAre("only 4 times answered: linearizable read"));
+}
+
+TEST_F(CoverageTest, TooManyHistoriesThatCannotBeJudgedFailARun) {
+  ++figures_.groups_undecided;
+  EXPECT_THAT(missing(), ElementsAre("11 of 100 histories were too tangled to be judged"));
 }
 
 TEST(TallyTest, OnlyAcknowledgedWritesEndTheTimeWithoutOne) {

@@ -53,7 +53,9 @@ std::unique_ptr<NamespaceLinks> NamespaceLinks::make(int nodes) {
     if (program(name).empty()) return nullptr;
   }
   if (::unshare(CLONE_NEWNET) != 0 || !run({"ip", "link", "set", "lo", "up"})) return nullptr;
-  std::ofstream("/proc/sys/net/ipv4/ip_forward") << "1\n";
+  const char* const forwarding = "/proc/sys/net/ipv4/ip_forward";
+  std::ofstream(forwarding) << "1\n";
+  if (integration::read_file(forwarding) != "1\n") return nullptr;
   std::unique_ptr<NamespaceLinks> links(new NamespaceLinks());
   for (int i = 1; i <= nodes; ++i) {
     if (!links->add(i)) return nullptr;

@@ -40,6 +40,8 @@ inline constexpr std::array<std::string_view, kFaultKinds> kFaultNames = {
     "clock step",      "full disk",        "leadership handed over", "wiped disk",
     "rolling restart"};
 
+using FaultCounts = std::array<uint64_t, kFaultKinds>;
+
 class Nemesis {
  public:
   // `told` hears of everything that is done, for the record.
@@ -53,7 +55,7 @@ class Nemesis {
   void heal();
 
   // Strikes that did what they should, by kind.
-  const std::array<uint64_t, kFaultKinds>& fired() const { return fired_; }
+  const FaultCounts& fired() const { return fired_; }
   uint64_t decks() const { return decks_; }  // dealt to the end
 
  private:
@@ -92,7 +94,7 @@ class Nemesis {
   const std::function<void(const std::string&)> told_;
   std::vector<Fault> deck_;
   std::vector<Strike> strikes_;
-  std::array<uint64_t, kFaultKinds> fired_{};
+  FaultCounts fired_{};
   uint64_t decks_ = 0;
   int64_t next_us_ = 0;
 };
