@@ -24,10 +24,16 @@ ChaosCluster::ChaosCluster(const std::string& directory, uint64_t seed, bool pla
     : directory_(directory) {
   simulation::Random random(seed ^ 0x636c7573746572u);
   // Small, so that segments, snapshots and full syncs come and go within seconds.
-  flags_ = {"--write-timeout-ms",  std::to_string(random.between(500, 2000)),
-            "--segment-size",      random.one_in(2) ? "64kb" : "512kb",
-            "--snapshot-wal-size", random.one_in(2) ? "512kb" : "8mb",
-            "--protected-mode",    "no"};
+  flags_ = {"--write-timeout-ms",
+            std::to_string(random.between(500, 2000)),
+            "--segment-size",
+            random.one_in(2) ? "64kb" : "512kb",
+            "--snapshot-wal-size",
+            random.one_in(2) ? "512kb" : "8mb",
+            "--fsync",
+            random.one_in(4) ? "everysec" : "always",
+            "--protected-mode",
+            "no"};
   small_disk_node_ = static_cast<int>(random.between(1, kNodes));
   if (!plain) namespaces_ = NamespaceLinks::make(kNodes);
   std::vector<integration::Surroundings> surroundings;

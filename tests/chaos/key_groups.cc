@@ -15,6 +15,7 @@ constexpr int64_t kAgeUs = 4'000'000;
 // Of a history that is told in short: so many operations, of so many bytes.
 constexpr size_t kExcerptLines = 40;
 constexpr size_t kLineBytes = 150;
+constexpr size_t kShownBytes = 3000;  // of a value, always
 
 void shorten(std::string& line) {
   if (line.size() <= kLineBytes) return;
@@ -25,7 +26,9 @@ void shorten(std::string& line) {
 constexpr std::array<const char*, kGroupKinds> kKindNames = {"counter", "text", "register", "pair"};
 
 std::string shown(const std::optional<std::string>& value) {
-  return value.has_value() ? base::concat("'", *value, "'") : "nil";
+  if (!value.has_value()) return "nil";
+  if (value->size() <= kShownBytes) return base::concat("'", *value, "'");
+  return base::concat("'", value->substr(0, kShownBytes / 10), "'... of ", value->size(), " bytes");
 }
 
 std::string question(const Operation& operation) {

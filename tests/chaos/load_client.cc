@@ -16,6 +16,8 @@ constexpr std::array kKinds = {GroupKind::kCounter, GroupKind::kText, GroupKind:
                                GroupKind::kPair};
 constexpr size_t kLedgerSlots = 300;
 constexpr int64_t kPauseUs = 4000;  // between two operations, at most
+// Values that travel and are stored in parts.
+constexpr uint64_t kLargeOneIn = 40, kLargeBytes = 150'000;
 constexpr uint64_t kStepsPerConnection = 300;
 // Mostly shorter than a pause lasts: then the next client asks the hanging node for something that
 // has changed meanwhile.
@@ -138,6 +140,10 @@ LoadClient::Question LoadClient::begin(GroupKind kind, Deed deed, OperationKind 
       groups_.take(kind, random_.below(KeyGroups::kSlots), question.operation.invoked_us);
   if (!question.operation.reads_only()) {
     question.operation.value = base::concat(number_, ".", ++values_, ",");
+    const bool any_size = kind == GroupKind::kRegister || kind == GroupKind::kPair;
+    if (any_size && random_.one_in(kLargeOneIn)) {
+      question.operation.value.append(random_.below(kLargeBytes), 'x');
+    }
   }
   return question;
 }

@@ -12,6 +12,22 @@ constexpr size_t kNodes = ChaosCluster::kNodes;
 constexpr int kPatienceMs = 1000;
 constexpr const char* kDiskFull = "disk full: ";
 
+// A fail point's operation, and how many of them at most pass before.
+struct CallToDieIn {
+  const char* name;
+  bool writes;
+  int64_t most;
+};
+constexpr std::array<CallToDieIn, 9> kCallsToDieIn = {{{"wal.write", true, 300},
+                                                       {"wal.sync", false, 300},
+                                                       {"wal.create", false, 3},
+                                                       {"wal.rename", false, 3},
+                                                       {"snapshot.create", false, 2},
+                                                       {"snapshot.write", true, 4},
+                                                       {"snapshot.sync", false, 2},
+                                                       {"snapshot.rename", false, 2},
+                                                       {"directory.any", false, 8}}};
+
 std::string list(const std::set<int>& nodes) {
   std::string text;
   for (const int node : nodes) text += base::concat(" ", node);
@@ -170,12 +186,11 @@ bool Nemesis::kill_inside_write() {
   const int node = any_idle();
   if (node == 0) return false;
   cluster_.kill({node});
-  constexpr std::array kPoints = {"wal.write:after:", "wal.sync:after:"};
-  constexpr std::array kActions = {"=kill", "=kill-half", "=kill-after"};
-  const bool writes = random_.one_in(2);
+  const CallToDieIn call = random_.pick(kCallsToDieIn);
+  const bool half = call.writes && random_.one_in(3);
+  const char* const action = half ? "=kill-half" : random_.one_in(2) ? "=kill" : "=kill-after";
   const std::string point =
-      base::concat(kPoints[writes ? 0 : 1], random_.between(10, 300),
-                   kActions[writes ? random_.below(3) : 2 * random_.below(2)]);
+      base::concat(call.name, ":after:", random_.between(0, call.most), action);
   told_(base::concat("node ", node, " runs with ", point));
   cluster_.launch(node, point);
   cluster_.expect_end(node);
