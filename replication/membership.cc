@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint8_t kVersion = 1;
 constexpr uint8_t kVoterFlag = 1;
+constexpr uint8_t kStaysLearnerFlag = 2;
 constexpr size_t kMaxAddressBytes = 255;
 
 // Little endian, as all formats.
@@ -56,17 +57,19 @@ bool take_member(Fields& fields, Member& member) {
   member.id = storage::NodeId{fields.take<uint16_t>()};
   const auto flags = fields.take<uint8_t>();
   member.voter = (flags & kVoterFlag) != 0;
+  member.stays_learner = (flags & kStaysLearnerFlag) != 0;
   const std::string_view instance = fields.take_bytes(member.instance.size());
   member.address = fields.take_bytes(fields.take<uint8_t>());
   if (!fields.ok()) return false;
   std::memcpy(member.instance.data(), instance.data(), member.instance.size());
-  return (flags & ~kVoterFlag) == 0;
+  return (flags & ~(kVoterFlag | kStaysLearnerFlag)) == 0;
 }
 
 bool is_valid(const Membership& membership) {
   storage::NodeId before{0};
   for (const Member& member : membership.members) {
     if (member.id <= before || member.address.size() > kMaxAddressBytes) return false;
+    if (member.voter && member.stays_learner) return false;
     before = member.id;
   }
   return !membership.voters().empty() && membership.heartbeat_ms >= 1 &&
@@ -120,7 +123,8 @@ std::string encode_membership(const Membership& membership) {
   put(out, static_cast<uint16_t>(membership.members.size()));
   for (const Member& member : membership.members) {
     put(out, member.id.value());
-    put(out, static_cast<uint8_t>(member.voter ? kVoterFlag : 0));
+    put(out, static_cast<uint8_t>((member.voter ? kVoterFlag : 0) |
+                                  (member.stays_learner ? kStaysLearnerFlag : 0)));
     out.append(reinterpret_cast<const char*>(member.instance.data()), member.instance.size());
     put(out, static_cast<uint8_t>(member.address.size()));
     out += member.address;

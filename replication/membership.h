@@ -42,6 +42,7 @@ struct Member {
   std::string address;             // host:port of clients and peers
   storage::InstanceId instance{};  // whose votes and acknowledgements count
   bool voter = true;               // else a learner: it counts in no quorum
+  bool stays_learner = false;      // the wish: it is not promoted, though it has caught up
   bool operator==(const Member&) const = default;
 };
 
@@ -59,11 +60,12 @@ struct Membership {
 };
 
 // Little endian: u8 version = 1, u16 write quorum, u32 heartbeat, u32 election timeout, u32 clock
-// drift (ms), u16 members, then of each: u16 id, u8 flags (1: voter), 16 bytes instance, u8 length
-// and bytes of the address. REQUIRES: what decode_membership asks for.
+// drift (ms), u16 members, then of each: u16 id, u8 flags (1: voter, 2: stays a learner), 16 bytes
+// instance, u8 length and bytes of the address. REQUIRES: what decode_membership asks for.
 [[nodiscard]] std::string encode_membership(const Membership& membership);
-// False if the bytes are not one: ids ascending, none 0, at least one voter, addresses ≤ 255 bytes,
-// heartbeat < election timeout, both at least 1. Trusts no length.
+// False if the bytes are not one: ids ascending, none 0, at least one voter, no voter that stays a
+// learner, no other flags, addresses ≤ 255 bytes, heartbeat < election timeout, both at least 1.
+// Trusts no length.
 [[nodiscard]] bool decode_membership(std::string_view bytes, Membership& membership);
 
 }  // namespace kvorum::replication

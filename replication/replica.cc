@@ -254,7 +254,8 @@ void Replica::enter_membership(Lsn lsn, const Membership& membership) {
 void Replica::membership_has_changed() {
   ready_.membership_changed = true;
   if (instance_ != InstanceId{}) learner_ = is_another_instance();
-  if (!is_voter() && (role_ == Role::kPreCandidate || role_ == Role::kCandidate)) step_down();
+  const bool campaigns = role_ == Role::kPreCandidate || role_ == Role::kCandidate;
+  if (campaigns && !is_voter() && !still_needed()) step_down();
   if (leading()) follow_membership();
 }
 

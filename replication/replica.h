@@ -200,6 +200,8 @@ class Replica {
   const Membership& membership() const { return memberships_.back().membership; }
   storage::Lsn membership_lsn() const { return memberships_.back().lsn; }
   bool is_voter() const { return !learner_ && membership().is_voter(id_); }
+  // The membership in force is committed, as far as is known here.
+  bool membership_committed() const { return membership_lsn() <= commit_.lsn; }
   bool doubtful() const { return claim_unknown_ || claim_ != storage::Position(); }
   // Leader only; ordered by id, without itself.
   const std::map<storage::NodeId, Progress>& progress() const { return progress_; }
@@ -260,6 +262,7 @@ class Replica {
 
   // --- replica_election.cc
   bool may_stand() const;
+  bool still_needed() const;
   bool in_doubt_about(storage::Position last) const;
   bool sticks_to_leader() const;
   bool waits_after_start() const;
@@ -299,6 +302,7 @@ class Replica {
   Message empty_append(storage::NodeId follower, Progress& progress, int64_t sent_us) const;
   void retry_lost_messages();
   void advance_commit();
+  void leave_office();
 
   // --- replica_lease.cc: check-quorum, lease, clocks, handing over.
   bool quorum_heard() const;
@@ -307,7 +311,8 @@ class Replica {
   void measure_clock(Progress& progress, const Message& message);
   int64_t majority_clock_us() const;
   void continue_transfer();
-  void send_timeout_now();
+  void announce_transfer();
+  void send_timeout_now(storage::NodeId to);
 
   const storage::NodeId id_;
   const storage::InstanceId instance_;

@@ -17,8 +17,15 @@ constexpr Position kUnknownClaim{storage::Term::max(), storage::Lsn::max()};
 }  // namespace
 
 bool Replica::may_stand() const {
-  if (!is_voter() || !may_campaign_ || drift_us_ != 0) return false;
+  if (!(is_voter() || still_needed()) || !may_campaign_ || drift_us_ != 0) return false;
   return only_voter() || !waits_after_start();
+}
+
+// 4.2.2, figure 4.6: the record of its own removal is in its log and perhaps in nobody else's; then
+// nobody else can win. It counts itself in no majority.
+bool Replica::still_needed() const {
+  return !learner_ && memberships_.size() > 1 && !membership_committed() &&
+         memberships_[memberships_.size() - 2].membership.is_voter(id_);
 }
 
 // DESIGN 5: the record may have been acknowledged here and may be committed because of that.

@@ -81,7 +81,7 @@ void Replica::propose(Position last, const Membership* membership) {
   log_.append(last);
   if (membership == nullptr) return;
   CHECK(settled()) << "a membership before a record of the term is committed";
-  CHECK_LE(membership_lsn(), commit_.lsn) << "two memberships under way";  // 4.1
+  CHECK(membership_committed()) << "two memberships under way";  // 4.1
   const Membership& current = this->membership();
   CHECK_LE(voters_missing(current, *membership) + voters_missing(*membership, current), size_t{1})
       << "more than one voter changes";
@@ -293,8 +293,19 @@ void Replica::advance_commit() {
   commit_to(counted.lsn);
   commit_news_wanted_ = true;
   review_doubt();
-  const bool removed = !is_voter() && membership_lsn() <= commit_.lsn;
-  if (removed) step_down();  // 4.2.2
+  if (!is_voter() && membership_committed()) leave_office();
+}
+
+// 4.2.2: its own removal is committed. Whoever has most of the log need not wait for an election
+// timeout.
+void Replica::leave_office() {
+  const auto best =
+      std::max_element(progress_.begin(), progress_.end(), [](const auto& one, const auto& other) {
+        if (one.second.counts != other.second.counts) return other.second.counts;
+        return one.second.match < other.second.match;
+      });
+  if (best != progress_.end() && best->second.counts) send_timeout_now(best->first);
+  step_down();
 }
 
 }  // namespace kvorum::replication

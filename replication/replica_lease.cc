@@ -116,20 +116,24 @@ void Replica::continue_transfer() {
   if (!transferring() || !timeout_now_due_) return;
   const Progress* target = progress_of(transfer_to_);
   if (target == nullptr || target->match.lsn != log_.last().lsn) return;
-  send_timeout_now();
+  announce_transfer();
 }
 
 void Replica::hurry_transfer() {
-  if (transferring() && timeout_now_due_) send_timeout_now();
+  if (transferring() && timeout_now_due_) announce_transfer();
 }
 
-void Replica::send_timeout_now() {
+void Replica::announce_transfer() {
+  timeout_now_due_ = false;
+  send_timeout_now(transfer_to_);
+}
+
+void Replica::send_timeout_now(NodeId to) {
   if (!timeout_now_sent_) last_lease_us_ = std::min(reads_until_us(), now_us_);
   timeout_now_sent_ = true;
-  timeout_now_due_ = false;
   Message message;
   message.kind = MessageKind::kTimeoutNow;
-  message.to = transfer_to_;
+  message.to = to;
   message.term = term();
   send(std::move(message));
 }

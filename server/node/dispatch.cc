@@ -123,6 +123,7 @@ Execution Node::execute_now(Session& session, resp::Arguments arguments) {
   }
   current_ = &session;
   dependency_ = Lsn{0};
+  made_record_ = {};
   reads_ = false;
   const int64_t begin_us = clock_us_;
   const bool writing = writes(session, *command);  // EXEC forgets what it carried
@@ -160,9 +161,11 @@ void Node::find_refusal(const Session& session, const Command& command, resp::Ar
     error = cluster_->forming() ? base::concat("CLUSTERDOWN The cluster is forming: waiting for ",
                                                cluster_->forming_waits_for())
                                 : "LOADING kvorum is loading the dataset in memory";
+  } else if (cluster_->removed() && speaks_of_keyspace(command)) {
+    error = "CLUSTERDOWN This node is no member of the cluster any more: ask another one";
   } else if (session.in_transaction && (command.flags & kNoMulti)) {
     error = "ERR Command not allowed inside a transaction";
-  } else if (leads && writing && lacks_voters(session)) {
+  } else if (leads && writing && !changes_membership(command) && lacks_voters(session)) {
     error = "NOREPLICAS Not enough good replicas to write.";
   }
 }
@@ -193,7 +196,8 @@ bool Node::must_come_again(const Session& session, const Command& command) {
   }
   if (!changes) return false;
   if (transferring || shutting_down_ || pause == ClientPause::Mode::kWrite) return true;
-  return cluster_->leads() && log_.uncommitted_bytes() > options_.values().max_uncommitted_bytes;
+  return cluster_->leads() && (cluster_->leaving() ||
+                               log_.uncommitted_bytes() > options_.values().max_uncommitted_bytes);
 }
 
 Execution Node::come_again(Session& session) {
@@ -343,13 +347,20 @@ void Node::finish_command(Session& session, bool writing, int64_t begin_us) {
     gate->voters = static_cast<uint16_t>(voters_needed(session));
     if (gate->voters <= cluster_->voters() / 2) newest_early_write_ = record.lsn;
     gate->deadline_us = clock_us_ + options_.values().write_timeout_ms * int64_t{1000};
+  } else if (made_record_.lsn != Lsn{0}) {
+    session.last_write = made_record_;
+    session.see(made_record_);
+    gate.emplace();
+    gate->lsn = made_record_.lsn;
+    gate->deadline_us = clock_us_ + options_.values().write_timeout_ms * int64_t{1000};
   } else if (log_.leading()) {
     gate = read_gate(session, begin_us);
   }
   if (reads_ && !(recorded && writing)) session.see(shown());
   if (!events_.empty()) publish_events(record);
   if (!session.blocked) apply_reply_mode(session);
-  seal_gated(session, gate, recorded && writing ? OutputKind::kWrite : OutputKind::kRead);
+  const bool wrote = (recorded && writing) || made_record_.lsn != Lsn{0};
+  seal_gated(session, gate, wrote ? OutputKind::kWrite : OutputKind::kRead);
 }
 
 // What a follower shows is committed; a leader's reply waits for what it has seen, and for the

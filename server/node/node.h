@@ -129,6 +129,12 @@ class Node {
   // command ends, gated on its record.
   void notify(char event_class, std::string_view event, std::string_view key, int database);
 
+  // The running command has made this record besides effects (a membership): its reply waits until
+  // it is committed.
+  void made_record(storage::Position record) { made_record_ = record; }
+  // The reply of the running command tells of this record.
+  void depend_on(storage::Lsn lsn) { dependency_ = std::max(dependency_, lsn); }
+
   // The session waits, after the running command, for `blocked`; the handler writes no reply.
   // REQUIRES: !executing_transaction().
   void block(Session& session, std::unique_ptr<Blocked> blocked);
@@ -262,7 +268,8 @@ class Node {
   std::vector<Session*> postponed_;
   Session* current_ = nullptr;  // whose command is running
   storage::Lsn dependency_{0};  // newest uncommitted record the running command has seen
-  bool reads_ = false;          // the running command's reply speaks of the keyspace
+  storage::Position made_record_;
+  bool reads_ = false;  // the running command's reply speaks of the keyspace
   bool in_exec_ = false;
   storage::Lsn newest_early_write_{0};
   Consistency default_consistency_;

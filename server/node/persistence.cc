@@ -277,6 +277,7 @@ void Persistence::warn_of_difference(const replication::Membership& membership) 
     const replication::Member* known = membership.find(member.id);
     if (known != nullptr) member.instance = known->instance;
     if (known != nullptr) member.voter = known->voter;
+    if (known != nullptr) member.stays_learner = known->stays_learner;
   }
   if (configured == membership) return;
   node_.host().log(LogLevel::kWarning,

@@ -84,6 +84,15 @@ bool writes(const Session& session, const Command& command) {
   return has_flag(session, command, kWrite);
 }
 
+bool changes_membership(const Command& command) {
+  return (command.flags & kWrite) != 0 && command.name.starts_with("member|");
+}
+
+bool speaks_of_keyspace(const Command& command) {
+  const bool of_keys = (command.flags & (kWrite | kReadOnly | kKeyspaceWide)) != 0;
+  return of_keys || has_keys(command) || waits_for_followers(command);
+}
+
 bool waits_for_followers(const Command& command) {
   return command.name == "wait" || command.name == "waitaof";
 }
@@ -103,7 +112,11 @@ Route route_of(Node& node, Session& session, const Command& command) {
   }
   const bool exec = command.name == "exec";
   if (session.in_transaction && !exec) return here;  // queued, or refused inside MULTI
-  const bool at_leader = writing || waits_for_followers(command) || command.name == "watch";
+  // How far the members are only the leader knows; without one this node tells what it knows.
+  const bool lists_members =
+      command.name == "member|list" && cluster.leader() != storage::NodeId{0};
+  const bool at_leader =
+      writing || waits_for_followers(command) || command.name == "watch" || lists_members;
   if (exec && !(writing && !session.transaction_broken && !session.watch_touched)) {
     return route_of_exec(node, session, here);
   }

@@ -28,6 +28,10 @@ bool runs_inside_multi(const Command& command);
 bool has_flag(const Session& session, const Command& command, uint32_t flag);
 // May change the keyspace; EXEC if anything it carries may.
 bool writes(const Session& session, const Command& command);
+// MEMBER ADD, PROMOTE, REMOVE: no effects, and a gate of their own.
+bool changes_membership(const Command& command);
+// Reads or changes keys, or waits for what was written.
+bool speaks_of_keyspace(const Command& command);
 // WAIT, WAITAOF.
 bool waits_for_followers(const Command& command);
 

@@ -88,9 +88,10 @@ void Cluster::tick() {
   // The only voter has to lead before it stops: nobody else commits what its log ends with.
   const bool leaves = node_.shutting_down() && voters_ > 1;
   replica_->set_may_campaign(!node_.log().disk_full() && !differs_ && !snapshots_.receiving() &&
-                             !leaves);
+                             !leaves && !told_removed_);
   look_at_clock();
   hand_over_.tick(*replica_, now_us);
+  look_at_members();
   log_drift();
   if (leads()) {
     look_at_disk();
@@ -221,6 +222,11 @@ void Cluster::do_role_change() {
     last_digest_us_ = node_.monotonic_us();
     replica_->propose(proposed_);
   }
+  if (has_leader) {
+    told_removed_ = false;
+    drop_strangers();
+  }
+  look_at_removal();
   node_.forwarding().leader_changed();
   read_index_.leader_changed();
   node_.wake_sessions();
@@ -282,14 +288,19 @@ void Cluster::propose_membership() {
     return hello == hellos_.end() ? nullptr : &hello->second.instance;
   });
   if (!changed.has_value() || node_.log().record_open()) return;
+  change_membership(*changed);
+  do_ready();
+}
+
+Position Cluster::change_membership(const replication::Membership& changed) {
   proposed_ =
-      node_.log().add(storage::RecordKind::kMembership, replication::encode_membership(*changed),
+      node_.log().add(storage::RecordKind::kMembership, replication::encode_membership(changed),
                       static_cast<uint64_t>(node_.now_us() / 1000));
   host_.log(LogLevel::kInfo, base::concat("membership changes with lsn ", proposed_.lsn.value(),
-                                          ": ", changed->voters().size(), " voters of ",
-                                          changed->members.size(), " members"));
-  replica_->propose(proposed_, &*changed);
-  do_ready();
+                                          ": ", changed.voters().size(), " voters of ",
+                                          changed.members.size(), " members"));
+  replica_->propose(proposed_, &changed);
+  return proposed_;
 }
 
 void Cluster::propose_digest() {

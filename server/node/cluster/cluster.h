@@ -63,7 +63,7 @@ class Cluster {
   bool started() const { return replica_ != nullptr; }
   bool forming() const { return birth_ != nullptr && !birth_->member(); }
   // What forming waits for, for the error of a client: "peers 2 3 to be up".
-  std::string forming_waits_for() const { return birth_->waiting_for(); }
+  std::string forming_waits_for() const;
 
   // --- Time.
   void tick();
@@ -102,6 +102,14 @@ class Cluster {
   ReadIndex& read_index() { return read_index_; }
   // A read waits for the confirmation of leadership.
   void confirm_leadership() { replica_->confirm_leadership(); }
+  // Makes it the record that ends the log; it is in force by the end of this turn.
+  // REQUIRES: leads(), no record is open, may_change_membership().
+  storage::Position change_membership(const replication::Membership& changed);
+  // This node is not a member any more, as far as it knows: nobody leads it. It answers neither
+  // reads nor writes and does not campaign.
+  bool removed() const { return removed_; }
+  // It leads until its own removal is committed: new writes had better wait for the next leader.
+  bool leaving() const { return leads() && !replica_->is_voter(); }
   // Hands leadership to another node, for a clean stop too. False: nobody to hand it to.
   bool transfer(storage::NodeId to);
   // FAILOVER: see HandOver. False: nobody can take over. REQUIRES: leads(), !handing_over().
@@ -140,7 +148,6 @@ class Cluster {
   void propose_sealed();
   void do_ready();
   void do_role_change();
-  void do_membership_change();
   void do_log_changes(const replication::Ready& ready);
   void send(const replication::Message& message);
   void send_held();
@@ -156,10 +163,24 @@ class Cluster {
   void forget_fan_outs(storage::Lsn kept);
   void look_at_clock();
 
+  // cluster_members.cc
+  void do_membership_change();
+  std::map<storage::NodeId, std::string> known_addresses() const;
+  void review_links();
+  void drop_link(storage::NodeId peer);
+  void drop_strangers();
+  void look_at_members();
+  void look_at_removal();
+  void tell_members(storage::NodeId peer);
+  void link_refused(storage::NodeId peer, std::string_view error);
+  absl::Status check_dialler(const peer::Hello& ours, const peer::Hello& theirs) const;
+  absl::Status judge_stranger(const peer::Hello& theirs) const;
+  void handle(Session& session, const peer::Members& members);
+
   // cluster_peers.cc
   // As ready_link, if the peer is a member of our cluster by now.
   PeerLink* member_link(storage::NodeId peer);
-  void open_links(const std::vector<replication::Member>& members);
+  void open_link(storage::NodeId peer, const std::string& address);
   void make_birth(replication::Membership seed, std::optional<peer::Birth> birth,
                   std::function<void(const peer::Birth&, bool learner)> born);
   peer::Hello our_hello() const;
@@ -192,7 +213,15 @@ class Cluster {
   std::map<storage::NodeId, std::unique_ptr<PeerLink>> links_;
   std::map<storage::NodeId, peer::Hello> hellos_;    // of peers whose link is ready
   std::map<storage::NodeId, std::string> refusals_;  // logged, by node id
-  std::map<uint64_t, peer::PartAssembler> parts_;    // by session: a long message that is coming
+  // Links to those that are not members any more, and when they end; 0: the change is not
+  // committed.
+  std::map<storage::NodeId, int64_t> leaving_;
+  std::optional<peer::Members> told_;  // the newest news of the members
+  bool told_removed_ = false;          // a member has said so, and nobody has led this node since
+  bool removed_ = false;
+  bool waits_for_add_ = false;  // a member knows no such node, and the log says what to do
+  storage::Lsn announced_{0};   // leading: the membership that was told to all
+  std::map<uint64_t, peer::PartAssembler> parts_;  // by session: a long message that is coming
   Shipper shipper_;
   SnapshotTransfer snapshots_;
   DigestVote digests_;

@@ -13,7 +13,6 @@
 
 namespace kvorum::server {
 
-using replication::Member;
 using storage::NodeId;
 
 // --- Links.
@@ -30,26 +29,15 @@ peer::Hello Cluster::our_hello() const {
   return hello;
 }
 
-void Cluster::open_links(const std::vector<Member>& members) {
-  for (const Member& member : members) {
-    if (member.id == identity_.node || links_.contains(member.id)) continue;
-    const NodeId peer = member.id;
-    PeerLink::Events events;
-    events.ready = [this, peer](const peer::Hello& hello) { link_ready(peer, hello); };
-    events.lost = [this, peer] { link_lost(peer); };
-    events.room = [this] { end_turn(); };
-    links_[peer] = std::make_unique<PeerLink>(
-        host_, PeerLink::Identity{our_hello(), peer, member.address}, std::move(events));
-  }
-}
-
-void Cluster::do_membership_change() {
-  voters_ = membership().voters().size();
-  for (auto link = links_.begin(); link != links_.end();) {
-    link = membership().find(link->first) == nullptr ? links_.erase(link) : std::next(link);
-  }
-  open_links(membership().members);
-  node_.log().set_keep_recent(membership().members.size() > 1);
+void Cluster::open_link(NodeId peer, const std::string& address) {
+  if (peer == identity_.node || links_.contains(peer)) return;
+  PeerLink::Events events;
+  events.ready = [this, peer](const peer::Hello& hello) { link_ready(peer, hello); };
+  events.refused = [this, peer](std::string_view error) { link_refused(peer, error); };
+  events.lost = [this, peer] { link_lost(peer); };
+  events.room = [this] { end_turn(); };
+  links_[peer] = std::make_unique<PeerLink>(host_, PeerLink::Identity{our_hello(), peer, address},
+                                            std::move(events));
 }
 
 PeerLink* Cluster::ready_link(NodeId peer) {
@@ -65,8 +53,10 @@ PeerLink* Cluster::member_link(NodeId peer) {
 
 void Cluster::link_ready(NodeId peer, const peer::Hello& hello) {
   hellos_[peer] = hello;
+  waits_for_add_ = false;
   if (birth_ != nullptr) birth_->linked(hello);
   if (replica_ == nullptr) return;
+  tell_members(peer);
   node_.forwarding().link_ready(peer);
   end_turn();
 }
@@ -102,7 +92,7 @@ void Cluster::peer_closed(NodeId peer, std::string_view reason) {
 void Cluster::form(const storage::Identity& identity, replication::Membership seed,
                    std::function<void(const peer::Birth&, bool learner)> born) {
   identity_ = identity;
-  open_links(seed.members);
+  for (const replication::Member& member : seed.members) open_link(member.id, member.address);
   make_birth(std::move(seed), std::nullopt, std::move(born));
 }
 
@@ -147,10 +137,9 @@ void Cluster::hear(Session& session, resp::Arguments arguments) {
 
 void Cluster::handle(Session& session, const peer::Hello& hello) {
   const peer::Hello ours = our_hello();
-  std::vector<NodeId> known;
-  for (const auto& [peer, link] : links_) known.push_back(peer);
-  absl::Status status = peer::check_hello(ours, hello, known);
-  if (status.ok()) status = links_[hello.node]->admit(hello);
+  absl::Status status = check_dialler(ours, hello);
+  const auto link = links_.find(hello.node);
+  if (status.ok() && link != links_.end()) status = link->second->admit(hello);
   if (status.ok()) status = replace_session(session, hello);
   if (!status.ok()) {
     std::string& logged = refusals_[hello.node];

@@ -76,7 +76,10 @@ absl::Status check_answer(const Hello& ours, const Hello& theirs, storage::NodeI
 }
 
 std::string refusal(const absl::Status& status) {
-  return base::concat(absl::IsUnauthenticated(status) ? "NOAUTH " : "ERR ", status.message());
+  const std::string_view code = absl::IsUnauthenticated(status) ? "NOAUTH "
+                                : absl::IsNotFound(status)      ? kRemoved
+                                                                : "ERR ";
+  return base::concat(code, status.message());
 }
 
 absl::Status PeerSightings::admit(const Hello& theirs, bool connected) {

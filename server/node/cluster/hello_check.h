@@ -24,8 +24,11 @@ namespace kvorum::server::peer {
 [[nodiscard]] absl::Status check_answer(const Hello& ours, const Hello& theirs,
                                         storage::NodeId expected);
 
+// How the refusal of a node begins that was a member.
+inline constexpr std::string_view kRemoved = "REMOVED ";
 // The error line that refuses the node, without its '-': "NOAUTH wrong cluster secret",
-// "ERR cluster id "x" here, "y" there". REQUIRES: !status.ok().
+// "ERR cluster id "x" here, "y" there"; kNotFound, of who is no member any more: "REMOVED …".
+// REQUIRES: !status.ok().
 [[nodiscard]] std::string refusal(const absl::Status& status);
 
 // What one process has seen of one peer over its connections, both ways.

@@ -1,7 +1,7 @@
-// What a leader does about members whose data directory is not the one that the membership knows (a
-// wiped or restored voter): it is a learner until it has caught up, and then a voter again, in two
-// records, each of which changes one voter (Raft dissertation, section 4.2.2). Pure; belongs to the
-// loop.
+// What a leader does about its members by itself. One whose data directory is not the one that the
+// membership knows (it is new, wiped or restored) is bound as a learner, and a learner that is not
+// to stay one is a voter when it has caught up: each a record that changes one voter (Raft
+// dissertation, section 4.2.2). Pure; belongs to the loop.
 #pragma once
 
 #include <functional>

@@ -96,6 +96,7 @@ void PeerLink::received(std::string_view bytes) {
 // After the answer to HELLO only an error may come: why the peer is about to hang up.
 void PeerLink::answer(const resp::Reply& reply) {
   if (reply.type == resp::Reply::Type::kError) {
+    if (state_ == State::kHandshake && events_.refused) events_.refused(reply.text);
     return fail(base::concat("it refuses: ", peer::quoted(reply.text)));
   }
   if (state_ == State::kReady) return fail("it answers what is not a question");

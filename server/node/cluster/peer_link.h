@@ -35,6 +35,8 @@ class PeerLink {
   struct Events {
     // The peer has proven who it is: messages may be sent. `hello` is its answer.
     std::function<void(const peer::Hello& hello)> ready;
+    // The peer has answered HELLO with this error.
+    std::function<void(std::string_view error)> refused;
     // What was sent and not confirmed by other means may be lost.
     std::function<void()> lost;
     // There is room for bulk messages again (was_full before).
@@ -76,6 +78,8 @@ class PeerLink {
   void received(std::string_view bytes);  // on the dialled connection: HELLO's answer, errors
   void sent();
   void closed(std::string_view reason);
+
+  const std::string& address() const { return identity_.address; }
 
   // For INFO and logs.
   std::string_view state_text() const;  // connecting, handshake, up, down

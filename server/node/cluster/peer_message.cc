@@ -25,6 +25,7 @@ constexpr std::string_view kReject = "REJECT";
 constexpr std::string_view kTimeoutNow = "TIMEOUT-NOW";
 constexpr std::string_view kHello = "HELLO";
 constexpr std::string_view kBirth = "BIRTH";
+constexpr std::string_view kMembers = "MEMBERS";
 constexpr std::string_view kSnapshot = "SNAPSHOT";
 constexpr std::string_view kSnapshotAck = "SNAPSHOT-ACK";
 constexpr std::string_view kSnapshotWanted = "SNAPSHOT-WANTED";
@@ -143,6 +144,12 @@ struct Encode {
         .id(birth.incarnation)
         .digest(birth.hash_seed)
         .bytes(birth.record)
+        .take();
+  }
+  std::string operator()(const Members& members) const {
+    return FieldWriter(kMembers, 2)
+        .number(members.lsn.value())
+        .bytes(replication::encode_membership(members.membership))
         .take();
   }
   std::string operator()(const SnapshotChunk& chunk) const {
@@ -314,6 +321,16 @@ Message decode_birth(FieldReader& fields, const storage::Incarnation&) {
   return birth;
 }
 
+Message decode_members(FieldReader& fields, const storage::Incarnation&) {
+  Members members;
+  members.lsn = fields.named<Lsn>("lsn");
+  const std::string_view bytes = fields.bytes("membership");
+  if (!fields.failed() && !replication::decode_membership(bytes, members.membership)) {
+    fields.fail_bytes("membership", "a membership", bytes);
+  }
+  return members;
+}
+
 Message decode_snapshot(FieldReader& fields, const storage::Incarnation&) {
   SnapshotChunk chunk;
   chunk.term = fields.named<Term>("term");
@@ -460,6 +477,7 @@ constexpr Word kWords[] = {
     {kTimeoutNow, decode_timeout_now},
     {kHello, decode_hello},
     {kBirth, decode_birth},
+    {kMembers, decode_members},
     {kSnapshot, decode_snapshot},
     {kSnapshotAck, decode_snapshot_ack},
     {kSnapshotWanted, decode_snapshot_wanted},

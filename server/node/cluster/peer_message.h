@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "replication/membership.h"
 #include "replication/message.h"
 #include "resp/parser.h"
 #include "storage/digest.h"
@@ -43,6 +44,13 @@ struct Birth {
   storage::Incarnation incarnation{};
   uint64_t hash_seed = 0;
   std::string record;  // the first record of the log, as encoded: the membership
+};
+
+// Who the members are, as far as the sender knows that to be committed: so that a node whose log
+// does not say so yet finds them, and one that is none of them any more knows.
+struct Members {
+  storage::Lsn lsn{0};  // in force there
+  replication::Membership membership;
 };
 
 struct SnapshotChunk {
@@ -128,9 +136,9 @@ struct Part {
   std::string bytes;
 };
 
-using Message = std::variant<replication::Message, Hello, Birth, SnapshotChunk, SnapshotAck,
-                             SnapshotWanted, Forward, Relay, Gone, ReadIndex, ReadIndexAck,
-                             Published, DigestReport, Differs, Part>;
+using Message = std::variant<replication::Message, Hello, Birth, Members, SnapshotChunk,
+                             SnapshotAck, SnapshotWanted, Forward, Relay, Gone, ReadIndex,
+                             ReadIndexAck, Published, DigestReport, Differs, Part>;
 
 // What of a replication::Message is on the wire: the fields its kind has by replication/message.h,
 // and wall_us; `from` and `to` are the link's business.

@@ -143,6 +143,17 @@ constexpr Help kHelp[] = {
      "    If no commands are specified then all histograms are replied.\n"
      "HELP\n"
      "    Prints this help."},
+    {"member",
+     "ADD <id> <host:port> [LEARNER]\n"
+     "    Let a node join. It is a voter when it has caught up; a LEARNER stays one.\n"
+     "LIST\n"
+     "    Show the members: role, state, records behind, whether a promotion is under way.\n"
+     "PROMOTE <id>\n"
+     "    Make a learner a voter as soon as it has caught up.\n"
+     "REMOVE <id>\n"
+     "    Take a node out of the cluster.\n"
+     "HELP\n"
+     "    Prints this help."},
     {"memory",
      "DOCTOR\n"
      "    Return memory problems reports.\n"

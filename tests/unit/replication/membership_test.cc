@@ -47,6 +47,18 @@ TEST(MembershipTest, IsReadAsItWasWritten) {
   EXPECT_EQ(read, three());
 }
 
+TEST(MembershipTest, TheWishToStayALearnerIsAFlagOfItsOwn) {
+  Membership learner = three();
+  learner.members[1].stays_learner = true;
+  Membership read;
+  const std::string bytes = encode_membership(learner);
+  ASSERT_TRUE(decode_membership(bytes, read));
+  EXPECT_EQ(read, learner);
+  std::string without = encode_membership(three());
+  ASSERT_TRUE(decode_membership(without, read));
+  EXPECT_FALSE(read.members[1].stays_learner) << "as records of before the flag are read";
+}
+
 TEST(MembershipTest, TheBytesAreFixed) {
   Membership one;
   one.members.push_back({NodeId{0x0102}, "a:1", {}, true});
@@ -82,7 +94,9 @@ TEST(MembershipTest, WhatMakesNoClusterIsRefused) {
   EXPECT_TRUE(refused([&](std::string& bytes) { bytes[first_member] = 0; })) << "node 0";
   EXPECT_TRUE(refused([&](std::string& bytes) { bytes[first_member + member_bytes] = 1; }))
       << "an id twice";
-  EXPECT_TRUE(refused([&](std::string& bytes) { bytes[first_member + 2] = 2; })) << "a flag";
+  EXPECT_TRUE(refused([&](std::string& bytes) { bytes[first_member + 2] = 3; }))
+      << "a voter that stays a learner";
+  EXPECT_TRUE(refused([&](std::string& bytes) { bytes[first_member + 2] = 5; })) << "a flag";
   EXPECT_TRUE(refused([&](std::string& bytes) {
     bytes[first_member + 2] = bytes[first_member + 2 * member_bytes + 2] = 0;
   })) << "no voter";

@@ -245,6 +245,27 @@ TEST(ReplicaElectionTest, AVoteOfWhoIsNoVoterDoesNotCount) {
   EXPECT_FALSE(candidate->leading());
 }
 
+// 4.2.2, figure 4.6. Nobody else may have the record that removes it, and then nobody else can win.
+TEST(ReplicaElectionTest, WhoseRemovalIsNotCommittedCampaignsAndCountsItselfInNoMajority) {
+  ReplicaStart start = start_of(3, {1, 1});
+  start.commit = at(1, 1);
+  start.earlier_membership = start.membership;
+  start.earlier_membership_lsn = Lsn{1};
+  start.membership.members.erase(start.membership.members.begin());
+  start.membership_lsn = Lsn{2};
+  LoneReplica removed(start);
+  removed.campaign({2, 3});
+  removed.persist();
+  removed.step(2, LoneReplica::vote(Term{2}, removed.attempt()));
+  EXPECT_FALSE(removed->leading()) << "one of two";
+  removed.step(3, LoneReplica::vote(Term{2}, removed.attempt()));
+  EXPECT_TRUE(removed->leading());
+  start.commit = at(1, 2);
+  LoneReplica gone(start);
+  for (int i = 0; i < 5; ++i) gone.pass(600);
+  EXPECT_EQ(gone->role(), Role::kFollower);
+}
+
 TEST(ReplicaElectionTest, AnotherInstanceNeitherVotesNorCampaigns) {
   ReplicaStart start = start_of(3);
   start.instance = instance_of(77);

@@ -478,6 +478,24 @@ TEST(ReplicaLeaderTest, ARemovedLeaderStepsDownWhenThatIsCommitted) {
   EXPECT_FALSE(leader->leading());
 }
 
+TEST(ReplicaLeaderTest, ARemovedLeaderHandsOverToWhoHasMost) {
+  LoneReplica leader = leader_of(4);
+  leader.step(2, LoneReplica::ack(1, at(1, 1)));
+  leader.step(3, LoneReplica::ack(1, at(1, 1)));
+  Membership smaller = leader->membership();
+  smaller.members.erase(smaller.members.begin());
+  leader->propose(at(1, 2), &smaller);
+  leader->propose(at(1, 3));
+  leader.persist();
+  leader.step(2, LoneReplica::ack(1, at(1, 2)));
+  EXPECT_TRUE(leader.sent(MessageKind::kTimeoutNow).empty()) << "not committed";
+  leader.step(4, LoneReplica::ack(1, at(1, 3)));
+  EXPECT_FALSE(leader->leading());
+  const std::vector<Message> told = leader.sent(MessageKind::kTimeoutNow);
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].to, NodeId{4});
+}
+
 TEST(ReplicaLeaderDeathTest, AMembershipChangesOneVoterAtATimeInASettledTerm) {
   LoneReplica leader = leader_of(5);
   const Membership one = without(leader->membership(), {5});
