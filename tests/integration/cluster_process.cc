@@ -29,7 +29,8 @@ std::string info_field(const std::string& info, const std::string& name) {
 }
 
 ClusterProcess::ClusterProcess(const std::vector<Surroundings>& surroundings, const Flags& flags,
-                               Links links) {
+                               Links links)
+    : flags_(flags) {
   const std::vector<int> ports = lasting_ports(static_cast<int>(surroundings.size()));
   std::vector<int> reached = ports;
   if (links == Links::kThroughNetwork) {
@@ -45,6 +46,15 @@ ClusterProcess::ClusterProcess(const std::vector<Surroundings>& surroundings, co
     nodes_.push_back(std::make_unique<ServerProcess>(flags_of(id, peers_, flags), ports[i]));
     nodes_.back()->place(surroundings[i]);
   }
+}
+
+int ClusterProcess::add(const std::vector<int>& listed) {
+  const int number = size() + 1;
+  const int port = lasting_ports(1).front();
+  std::string peers = base::concat(number, "=127.0.0.1:", port);
+  for (const int peer : listed) peers += base::concat(",", peer, "=", address(peer));
+  nodes_.push_back(std::make_unique<ServerProcess>(flags_of(number, peers, flags_), port));
+  return number;
 }
 
 bool ClusterProcess::start() {

@@ -28,6 +28,10 @@ class ClusterProcess {
   // A node in each of the surroundings, which reach each other by their hosts.
   ClusterProcess(const std::vector<Surroundings>& surroundings, const Flags& flags, Links links);
 
+  // One more node, which is not started. Its configuration names these nodes and itself; the
+  // others' do not name it. Its number. REQUIRES: kDirect.
+  int add(const std::vector<int>& listed);
+
   int size() const { return static_cast<int>(nodes_.size()); }
   ServerProcess& node(int number) { return *nodes_[static_cast<size_t>(number - 1)]; }
   int port(int number) { return node(number).port(); }
@@ -35,7 +39,8 @@ class ClusterProcess {
   std::string ask(int number, const Arguments& arguments) { return node(number).ask(arguments); }
   // What stands between the nodes. REQUIRES: kThroughNetwork.
   Network& network() { return *network_; }
-  // The value of --peers.
+  std::string address(int number) { return "127.0.0.1:" + std::to_string(port(number)); }
+  // The value of --peers, of the nodes that were there first.
   const std::string& peers() const { return peers_; }
 
   // Starts every node that does not run, and waits until the cluster serves on all of them.
@@ -67,6 +72,7 @@ class ClusterProcess {
 
  private:
   std::string peers_;
+  const Flags flags_;
   std::unique_ptr<Network> network_;
   std::vector<std::unique_ptr<ServerProcess>> nodes_;
 };

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
+#include "replication/membership.h"
 #include "storage/effect.h"
 #include "storage/record.h"
 #include "tests/simulation/committed_model.h"
@@ -47,9 +49,72 @@ class LogCheckerTest : public testing::Test {
     for (uint32_t node = 1; node <= 3; ++node) append(node, lsn, term, payload);
   }
 
+  // A membership of these voters, in one node's log.
+  void append_voters(uint32_t node, uint64_t lsn, uint64_t term,
+                     const std::vector<uint16_t>& voters) {
+    replication::Membership membership;
+    for (const uint16_t id : voters) membership.members.push_back({NodeId{id}, "", {}, true});
+    const std::string payload = replication::encode_membership(membership);
+    storage::RecordHeader header{
+        Lsn{lsn}, Term{term}, {Hlc{lsn}, NodeId{1}}, storage::RecordKind::kMembership};
+    std::string bytes;
+    storage::encode_record({}, header, payload, bytes);
+    checker.append(node, {header, payload, bytes});
+  }
+  // Records of this term up to lsn 2, committed.
+  void begin_term(uint64_t term) {
+    for (uint64_t lsn = 1; lsn <= 2; ++lsn) append_everywhere(lsn, term, {});
+    for (uint32_t node = 1; node <= 2; ++node) checker.synced(node, 2);
+    checker.commit(1, 2);
+  }
+
   Verdict verdict;
   LogChecker checker;
 };
+
+TEST_F(LogCheckerTest, CountsTheVotersOfTheMembershipInForce) {
+  begin_term(1);
+  append_voters(1, 3, 1, {1, 2});
+  append_voters(3, 3, 1, {1, 2});
+  checker.synced(1, 3);
+  EXPECT_EQ(verdict.text(), "");
+  checker.synced(3, 3);
+  checker.commit(1, 3);
+  EXPECT_THAT(verdict.text(), HasSubstr("commits lsn 3")) << "node 3 is no voter any more";
+}
+
+TEST_F(LogCheckerTest, RefusesTwoMembershipsUnderWay) {
+  begin_term(1);
+  append_voters(1, 3, 1, {1, 2});
+  checker.voters(1, 0b110);
+  EXPECT_EQ(verdict.text(), "");
+  append_voters(1, 4, 1, {1});
+  checker.voters(1, 0b010);
+  EXPECT_THAT(verdict.text(), HasSubstr("under way at once"));
+}
+
+TEST_F(LogCheckerTest, RefusesAMembershipThatChangesTwoVoters) {
+  begin_term(1);
+  append_voters(1, 3, 1, {1});
+  checker.voters(1, 0b010);
+  EXPECT_THAT(verdict.text(), HasSubstr("more than one voter"));
+}
+
+TEST_F(LogCheckerTest, RefusesAMembershipBeforeTheTermHasCommittedARecord) {
+  begin_term(1);
+  append(1, 3, 2, {});
+  append_voters(1, 4, 2, {1, 2});
+  checker.voters(1, 0b110);
+  EXPECT_THAT(verdict.text(), HasSubstr("before a record of term 2"));
+}
+
+TEST_F(LogCheckerTest, RefusesAMembershipThatIsNotInTheLogAnyMore) {
+  begin_term(1);
+  append_voters(1, 3, 1, {1, 2});
+  checker.truncate(1, 2);
+  checker.voters(1, 0b110);
+  EXPECT_THAT(verdict.text(), HasSubstr("does not go by the membership"));
+}
 
 TEST_F(LogCheckerTest, AcceptsWhatAMajoritySyncedAndEverybodyCommits) {
   append_everywhere(1, 1, set_effect("k", "#1;"));

@@ -35,6 +35,7 @@ enum class Fault : uint8_t {
   kBitFlip,
   kClockJump,
   kClockDrift,
+  kMemberChange,
   // Not drawn: what the drawn ones lead to.
   kElection,
   kLogTruncated,
@@ -45,6 +46,12 @@ enum class Fault : uint8_t {
   kForwarded,
   kIndexedRead,  // linearizable, at a follower
   kTokenTaken,   // at another connection than it was given to
+  kMemberAdded,
+  kLearnerAdded,
+  kMemberPromoted,
+  kMemberRemoved,
+  kLeaderRemoved,
+  kMemberAddedAgain,
   kCount,
 };
 inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);
@@ -76,6 +83,7 @@ inline constexpr std::array<std::string_view, kFaultCount> kFaultNames = {
     "flipped bit",
     "clock jump",
     "clock drift",
+    "change of members",
     "election",
     "log truncated",
     "log replaced by a snapshot",
@@ -85,6 +93,12 @@ inline constexpr std::array<std::string_view, kFaultCount> kFaultNames = {
     "command forwarded",
     "linearizable read at a follower",
     "token taken",
+    "member added",
+    "learner for good added",
+    "learner promoted",
+    "member removed",
+    "leader removed",
+    "removed member added again",
 };
 
 struct FaultCounters {

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/text.h"
+#include "replication/membership.h"
 #include "storage/effect.h"
 
 namespace kvorum::simulation {
@@ -100,8 +101,76 @@ LogChecker::Known& LogChecker::learn(Log& log, const RecordView& record) {
   if (record.header.kind == storage::RecordKind::kEffects) {
     known.payload = record.payload;
     remember_tokens(lsn, known.term, record.payload);
+  } else if (record.header.kind == storage::RecordKind::kMembership) {
+    learn_membership(known, lsn, record.payload);
   }
   return records_[lsn].emplace_back(std::move(known));
+}
+
+void LogChecker::learn_membership(Known& known, uint64_t lsn, std::string_view payload) {
+  replication::Membership membership;
+  if (!replication::decode_membership(payload, membership)) {
+    fail("lsn ", lsn, " holds a membership that cannot be read");
+    return;
+  }
+  for (const storage::NodeId voter : membership.voters()) {
+    known.voters |= uint64_t{1} << voter.value();
+  }
+  memberships_.insert(lsn);
+  fewest_voters_ = std::min(fewest_voters_, membership.voters().size());
+  most_voters_ = std::max(most_voters_, membership.voters().size());
+}
+
+uint64_t LogChecker::voters_at(uint32_t node, uint64_t membership_lsn) const {
+  if (membership_lsn == 0) return founders_;
+  Term term = term_at(node, membership_lsn);
+  if (term == Term{0} && membership_lsn <= committed_.size()) term = committed_[membership_lsn - 1];
+  const Known* known = find(membership_lsn, term);
+  return known == nullptr ? 0 : known->voters;
+}
+
+uint64_t LogChecker::membership_of(uint32_t node, uint64_t lsn) const {
+  for (auto at = memberships_.upper_bound(std::min(lsn, nodes_[node].last));
+       at != memberships_.begin();) {
+    if (voters_at(node, *--at) != 0) return *at;
+  }
+  return 0;
+}
+
+void LogChecker::voters(uint32_t node, uint64_t in_force) {
+  const uint64_t newest = membership_of(node, UINT64_MAX);
+  if (in_force != voters_at(node, newest)) {
+    fail("node ", node, " does not go by the membership of lsn ", newest,
+         ", the newest in its log");
+  }
+  if (newest <= std::max<uint64_t>(committed_.size(), 1)) return;
+  const uint64_t before = membership_of(node, newest - 1);
+  const Term term = nodes_[node].terms[newest];
+  if (before > committed_.size()) {
+    fail("the memberships of lsn ", before, " and ", newest, " of node ", node,
+         " are under way at once");
+  }
+  if (std::popcount(voters_at(node, before) ^ in_force) > 1) {
+    fail("the membership of lsn ", newest, " of node ", node, " changes more than one voter");
+  }
+  if (committed_.empty() || committed_.back() < term) {
+    fail("the membership of lsn ", newest, " of node ", node, " was made before a record of term ",
+         term.value(), " was committed");
+  }
+}
+
+// Whoever tells of the commit may know an older membership than the leader that has counted.
+bool LogChecker::on_a_majority(const Known& known, uint64_t membership_lsn) const {
+  const auto majority_of = [&](uint64_t voters) {
+    return std::popcount(known.synced_on & voters) >= std::popcount(voters) / 2 + 1;
+  };
+  if (membership_lsn == 0 && majority_of(founders_)) return true;
+  for (auto lsn = memberships_.lower_bound(membership_lsn); lsn != memberships_.end(); ++lsn) {
+    for (const Known& each : records_[*lsn]) {
+      if (each.voters != 0 && majority_of(each.voters)) return true;
+    }
+  }
+  return false;
 }
 
 void LogChecker::remember_tokens(uint64_t lsn, Term term, std::string_view payload) {
@@ -130,7 +199,18 @@ std::vector<LogChecker::Copy> LogChecker::copies_of(uint64_t token) const {
     const Known* known = find(lsn, position.term);
     Copy copy;
     copy.position = position;
-    copy.synced_on = std::popcount(known->synced_on);
+    // The one in force when it was made is the newest before it, whichever log that was in.
+    auto membership = memberships_.upper_bound(lsn);
+    if (membership == memberships_.begin()) {
+      copy.synced_on = std::popcount(known->synced_on & founders_);
+    } else {
+      --membership;
+    }
+    for (; membership != memberships_.end(); ++membership) {
+      for (const Known& each : records_[*membership]) {
+        copy.synced_on = std::max(copy.synced_on, std::popcount(known->synced_on & each.voters));
+      }
+    }
     copy.committed = lsn <= committed_.size() && committed_[lsn - 1] == position.term;
     copies.push_back(copy);
   }
@@ -177,7 +257,7 @@ void LogChecker::commit_record(uint32_t node, uint64_t lsn, Term term) {
     return;
   }
   // The first record is the cluster's birth, which nobody votes on.
-  if (lsn > 1 && std::popcount(known->synced_on) < majority_) {
+  if (lsn > 1 && !on_a_majority(*known, membership_of(node, UINT64_MAX))) {
     fail("node ", node, " commits lsn ", lsn, " of term ", term.value(), ", which ",
          std::popcount(known->synced_on), " nodes have on disk");
   }

@@ -1,12 +1,13 @@
 // All logs of the cluster side by side, as their nodes report them. Fails on: two records of one
 // (term, lsn) that differ or follow different records; a stamp that does not grow along a log; a
-// record committed that most voters do not have on disk; two records committed at one lsn; a
-// committed record cut off; a synced record gone after a restart; keyspaces that differ at one
-// position.
+// record committed that most voters of the membership in force do not have on disk; two records
+// committed at one lsn; a committed record cut off; a synced record gone after a restart; keyspaces
+// that differ at one position.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,8 +22,14 @@ namespace kvorum::simulation {
 
 class LogChecker {
  public:
-  LogChecker(int nodes, Verdict& verdict)
-      : verdict_(verdict), majority_(nodes / 2 + 1), nodes_(static_cast<size_t>(nodes) + 1) {}
+  // Of `machines`, the first `founders` are voters until a membership record says otherwise.
+  LogChecker(int machines, int founders, Verdict& verdict)
+      : verdict_(verdict),
+        founders_((uint64_t{2} << founders) - 2),
+        nodes_(static_cast<size_t>(machines) + 1),
+        fewest_voters_(static_cast<size_t>(founders)),
+        most_voters_(static_cast<size_t>(founders)) {}
+  LogChecker(int nodes, Verdict& verdict) : LogChecker(nodes, nodes, verdict) {}
 
   // --- What node `node` (1 …) reports.
   // It goes on at `base`, with the log before that or with a snapshot in its place.
@@ -32,6 +39,10 @@ class LogChecker {
   void synced(uint32_t node, uint64_t lsn);
   void commit(uint32_t node, uint64_t lsn);
   void digest(uint32_t node, storage::Position position, storage::Digest digest);
+  // The voters of the membership that it has in force, a bit for each: those of the newest record
+  // in its log. At most one in a log is not committed, of a term of which something is, and it
+  // changes one voter.
+  void voters(uint32_t node, uint64_t in_force);
   // The process is gone; the next begin() and append()s are what it finds on its disk, until
   // recovered(). `disk_lost`: it may find less than was synced.
   void ended(uint32_t node);
@@ -44,11 +55,15 @@ class LogChecker {
   // The records that hold this text; clients write every text once.
   struct Copy {
     storage::Position position;
-    int synced_on = 0;  // nodes that have had it on disk
+    // Voters that have had it on disk: of the membership in force then, or of a later one.
+    int synced_on = 0;
     bool committed = false;
   };
   std::vector<Copy> copies_of(uint64_t token) const;
   uint64_t committed() const { return committed_.size(); }
+  // Of all memberships that have been in any log.
+  size_t fewest_voters() const { return fewest_voters_; }
+  size_t most_voters() const { return most_voters_; }
   const CommittedModel& model() const { return model_; }
 
  private:
@@ -57,6 +72,7 @@ class LogChecker {
     storage::Hlc hlc;
     uint64_t hash = 0;
     uint64_t synced_on = 0;  // a bit for each node
+    uint64_t voters = 0;     // of a membership: the same
     std::optional<storage::Digest> digest;
     uint32_t digest_of = 0;  // the node that reported it
     std::string payload;     // of effects, until it is committed
@@ -71,17 +87,25 @@ class LogChecker {
   Known* find(uint64_t lsn, storage::Term term);
   const Known* find(uint64_t lsn, storage::Term term) const;
   Known& learn(Log& log, const storage::RecordView& record);
+  // The lsn of the newest membership in the node's log up to there; 0: of the founders.
+  uint64_t membership_of(uint32_t node, uint64_t lsn) const;
+  uint64_t voters_at(uint32_t node, uint64_t membership_lsn) const;
+  // Of one of the memberships from that lsn on.
+  bool on_a_majority(const Known& known, uint64_t membership_lsn) const;
+  void learn_membership(Known& known, uint64_t lsn, std::string_view payload);
   void commit_record(uint32_t node, uint64_t lsn, storage::Term term);
   void remember_tokens(uint64_t lsn, storage::Term term, std::string_view payload);
   template <class... Parts>
   void fail(const Parts&... parts);
 
   Verdict& verdict_;
-  const int majority_;
+  const uint64_t founders_;  // a bit for each
   std::vector<Log> nodes_;
   std::vector<std::vector<Known>> records_;  // by lsn
   std::vector<storage::Term> committed_;     // by lsn - 1
   CommittedModel model_;
+  std::set<uint64_t> memberships_;  // lsns
+  size_t fewest_voters_, most_voters_;
   std::vector<std::vector<storage::Position>> tokens_;  // by number
 };
 

@@ -10,6 +10,7 @@ namespace kvorum::simulation {
 Nemesis::Nemesis(World& world, std::vector<std::unique_ptr<SimulatedNode>>& nodes, Events events)
     : world_(world),
       nodes_(nodes),
+      changer_(world, nodes),
       events_(std::move(events)),
       random_(world.parameters.seed ^ 0x6e656d65736973u) {}
 
@@ -66,7 +67,8 @@ int64_t Nemesis::fault_time_us() {
 }
 
 bool Nemesis::disks_are_well() const {
-  return std::all_of(nodes_.begin(), nodes_.end(), [](const auto& node) {
+  return std::all_of(nodes_.begin(), nodes_.end(), [this](const auto& node) {
+    if (!world_.members.all.contains(node->id())) return true;
     return node->loaded() && !node->needs_repair &&
            (node->node()->cluster().voters() == 1 || !node->node()->cluster().replica().doubtful());
   });
@@ -92,8 +94,10 @@ void Nemesis::strike(Fault fault) {
     struck = strike_network(fault);
   } else if (fault <= Fault::kBitFlip) {
     struck = strike_disk(fault);
-  } else {
+  } else if (fault <= Fault::kClockDrift) {
     strike_clock(fault);
+  } else {
+    struck = !repairs_are_due() && changer_.begin();
   }
   // These count where they strike, later.
   const bool later = fault == Fault::kPowerCutInsideWrite || fault == Fault::kFailedSync ||
@@ -244,10 +248,18 @@ bool Nemesis::strike_disk(Fault fault) {
   }
 }
 
+// Others have everything, and go on having it: no change of members is under way, and two voters
+// are left, which by themselves are a majority.
+bool Nemesis::may_lose_data(const SimulatedNode& node) const {
+  const Members& members = world_.members;
+  return members.voters.size() >= 3 && members.voters.contains(node.id()) && disks_are_well() &&
+         changer_.idle();
+}
+
 bool Nemesis::wipe() {
-  if (nodes_.size() < 3 || !disks_are_well()) return false;
-  spare_the_other_disks();
   SimulatedNode& node = leader_or_any();
+  if (!may_lose_data(node)) return false;
+  spare_the_other_disks();
   node.crash();
   node.wipe();
   node.restart_after(down_time_us());
@@ -255,9 +267,9 @@ bool Nemesis::wipe() {
 }
 
 bool Nemesis::flip_bits() {
-  if (nodes_.size() < 3 || !disks_are_well()) return false;
-  spare_the_other_disks();
   SimulatedNode& node = leader_or_any();
+  if (!may_lose_data(node)) return false;
+  spare_the_other_disks();
   node.crash();
   node.restart_after(down_time_us());
   const auto names = node.disk().list("data");
@@ -297,6 +309,7 @@ void Nemesis::strike_clock(Fault fault) {
 void Nemesis::heal() {
   world_.print("everything is healed");
   active_ = false;
+  changer_.stop();
   ++partitions_;
   world_.network.heal_partitions();
   world_.network.set_message_faults(false);

@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "tests/simulation/member_changer.h"
 #include "tests/simulation/simulated_node.h"
 #include "tests/simulation/world.h"
 
@@ -25,6 +26,8 @@ class Nemesis {
   void strike(Fault fault);
   // Everything is well again, and stays so: network, disks, clocks; everybody runs.
   void heal();
+  // None that it has asked for is under way.
+  bool changes_no_members() const { return changer_.idle(); }
 
  private:
   SimulatedNode& any_node();
@@ -47,8 +50,11 @@ class Nemesis {
   bool wipe();
   bool flip_bits();
 
+  bool may_lose_data(const SimulatedNode& node) const;
+
   World& world_;
   std::vector<std::unique_ptr<SimulatedNode>>& nodes_;
+  MemberChanger changer_;
   const Events events_;
   Random random_;
   bool active_ = false;

@@ -14,10 +14,10 @@ using storage::Position;
 
 NodeObserver::NodeObserver(World& world)
     : world_(world),
-      logs_(world.parameters.nodes, world.verdict),
+      logs_(world.parameters.machines(), world.parameters.nodes, world.verdict),
       leaders_(world.verdict),
-      hard_states_(world.parameters.nodes, world.verdict),
-      seen_(static_cast<size_t>(world.parameters.nodes) + 1) {}
+      hard_states_(world.parameters.machines(), world.verdict),
+      seen_(static_cast<size_t>(world.parameters.machines()) + 1) {}
 
 void NodeObserver::process_ends(SimulatedNode& machine) {
   if (seen_[machine.id()].generation == machine.generation()) logs_.ended(machine.id());
@@ -51,7 +51,35 @@ void NodeObserver::turn_ended(SimulatedNode& machine) {
   if (replica.leading() && leaders_.leads(machine.id(), replica.term())) {
     world_.faults.count(Fault::kElection);
   }
+  if (replica.leading()) follow_members(replica);
   follow_log(machine, seen);
+}
+
+void NodeObserver::follow_members(const replication::Replica& replica) {
+  Members& members = world_.members;
+  const bool known = members.term == replica.term() && members.lsn == replica.membership_lsn();
+  if (known || replica.term() < members.term) return;
+  members = {replica.term(), replica.membership_lsn(), {}, {}, {}};
+  for (const replication::Member& member : replica.membership().members) {
+    const Endpoint id = member.id.value();
+    members.all.insert(id);
+    if (member.voter) members.voters.insert(id);
+    if (member.stays_learner) members.learners_for_good.insert(id);
+  }
+}
+
+void NodeObserver::follow_voters(SimulatedNode& machine, Seen& seen) {
+  const replication::Replica& replica = machine.node()->cluster().replica();
+  const bool known =
+      seen.voters_of == replica.membership_lsn() && seen.voters_in == replica.log().last();
+  if (known) return;
+  seen.voters_of = replica.membership_lsn();
+  seen.voters_in = replica.log().last();
+  uint64_t voters = 0;
+  for (const storage::NodeId voter : replica.membership().voters()) {
+    voters |= uint64_t{1} << voter.value();
+  }
+  logs_.voters(machine.id(), voters);
 }
 
 void NodeObserver::recovered(SimulatedNode& machine, Seen& seen) {
@@ -124,6 +152,7 @@ void NodeObserver::follow_log(SimulatedNode& machine, Seen& seen) {
     seen.commit = commit;
     logs_.commit(id, commit.value());
   }
+  follow_voters(machine, seen);
   const Position shown = log.applied();
   if (shown.lsn != seen.digested && shown.lsn <= log.last().lsn) {
     seen.digested = shown.lsn;

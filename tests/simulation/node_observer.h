@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "replication/replica.h"
 #include "storage/types.h"
 #include "tests/simulation/log_checker.h"
 #include "tests/simulation/simulated_node.h"
@@ -30,11 +31,16 @@ class NodeObserver {
     uint64_t generation = 0;  // of the process whose log is known
     storage::Position base, last;
     storage::Lsn commit{0}, synced{0}, digested{0};
+    // When the voters were last compared.
+    storage::Lsn voters_of{0};
+    storage::Position voters_in;
     bool may_have_lost = false;
   };
 
   void recovered(SimulatedNode& machine, Seen& seen);
+  void follow_members(const replication::Replica& replica);
   void follow_log(SimulatedNode& machine, Seen& seen);
+  void follow_voters(SimulatedNode& machine, Seen& seen);
   void append_from(SimulatedNode& machine, uint64_t after);
 
   World& world_;

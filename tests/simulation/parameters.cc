@@ -50,6 +50,8 @@ Parameters Parameters::draw(uint64_t seed) {
   constexpr std::array<const char*, 4> kLevels = {"session", "session", "linearizable", "prefix"};
   p.read_consistency = random.pick(kLevels);
   p.own_levels = !random.one_in(4);
+  if (p.nodes == 1) p.weight(Fault::kMemberChange) = 0;
+  if (p.weight(Fault::kMemberChange) > 0) p.spares = static_cast<int>(random.between(1, 3));
   return p;
 }
 

@@ -14,7 +14,8 @@ namespace kvorum::simulation {
 
 struct Parameters {
   uint64_t seed = 1;
-  int nodes = 3;
+  int nodes = 3;                     // members at the birth
+  int spares = 0;                    // machines that may be added later
   int64_t duration_us = 10'000'000;  // with faults; then the cluster is healed
   int64_t heal_us = 30'000'000;      // how long it may take to recover
 
@@ -49,6 +50,7 @@ struct Parameters {
   int64_t fault_interval_us = 500'000;
   std::array<uint32_t, kDrawnFaultCount> weights{};
 
+  int machines() const { return nodes + spares; }
   uint32_t& weight(Fault fault) { return weights[static_cast<size_t>(fault)]; }
 
   static Parameters draw(uint64_t seed);

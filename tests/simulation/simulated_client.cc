@@ -48,9 +48,10 @@ void SimulatedClient::connect() {
   level_ = asked_level_ = *server::parse_consistency(world_.parameters.read_consistency);
   floor_ = 0;
   watching_ = may_watch_ = false;
-  node_ = pinned_ != 0 ? pinned_
-                       : static_cast<Endpoint>(
-                             1 + random_.below(static_cast<uint64_t>(world_.parameters.nodes)));
+  node_ = pinned_ != 0
+              ? pinned_
+              : static_cast<Endpoint>(
+                    1 + random_.below(static_cast<uint64_t>(world_.parameters.machines())));
   ConnectionEnd end;
   end.connected = [this] { connected(); };
   end.received = [this](std::string bytes) { arrived(bytes); };
@@ -427,7 +428,7 @@ void SimulatedClient::finish(size_t index, const Reply& reply, const ReplyFacts&
   take_reply(operation, reply);
   if (operation.outcome != Outcome::kOk) return;
   ++acknowledged_;
-  if (voters_needed() < records_.voters() / 2 + 1) {
+  if (is_asynchronous()) {
     // May be lost with its leader, reply and all.
     records_.weak[index] = true;
     operation.outcome = Outcome::kUnknown;
@@ -494,7 +495,13 @@ void SimulatedClient::check_read(const Operation& operation, const ReplyFacts& f
 }
 
 size_t SimulatedClient::voters_needed() const {
-  return replication::WriteQuorum::parse(quorum_)->needed(records_.voters());
+  return replication::WriteQuorum::parse(quorum_)->needed(records_.fewest_voters());
+}
+
+// Below a majority of some membership.
+bool SimulatedClient::is_asynchronous() const {
+  const size_t voters = records_.most_voters();
+  return replication::WriteQuorum::parse(quorum_)->needed(voters) < voters / 2 + 1;
 }
 
 void SimulatedClient::reply_leaves(SimulatedNetwork::ConnectionId connection, const Reply& reply,
@@ -520,7 +527,7 @@ void SimulatedClient::check_acknowledged(const Pending& pending, const Reply& re
   if (token == 0 || world_.parameters.nodes == 1) return;
   if (operation.kind == OperationKind::kSetIfAbsent && reply.integer == 0) return;
   const size_t needed = voters_needed();
-  const bool committed = needed >= records_.voters() / 2 + 1;
+  const bool committed = !is_asynchronous();
   const auto copies = logs_.copies_of(token);
   const bool backed = std::any_of(copies.begin(), copies.end(), [&](const LogChecker::Copy& copy) {
     return static_cast<size_t>(copy.synced_on) >= needed && (copy.committed || !committed);

@@ -25,8 +25,8 @@ struct ClientRecords {
   std::deque<uint64_t> tokens;       // of the operation with the same index; 0: it writes none
   std::deque<bool> weak;             // acknowledged by less than a majority: may be lost
   uint64_t next_token = 1;
-  // Voters of the smallest membership in force anywhere: a wiped one has no vote for a while.
-  std::function<size_t()> voters;
+  // Voters of the smallest and of the largest membership there has been.
+  std::function<size_t()> fewest_voters, most_voters;
 };
 
 class SimulatedClient {
@@ -38,6 +38,7 @@ class SimulatedClient {
   void start();
   // Finishes what is under way and begins nothing new.
   void stop() { stopping_ = true; }
+  Endpoint node() const { return node_; }
   bool idle() const { return stopping_ && pending_.empty(); }
   // Writes acknowledged since the last call.
   uint64_t take_acknowledged() { return std::exchange(acknowledged_, 0); }
@@ -90,6 +91,7 @@ class SimulatedClient {
   void check_read(const Operation& operation, const ReplyFacts& facts);
   void check_acknowledged(const Pending& pending, const resp::Reply& reply);
   size_t voters_needed() const;
+  bool is_asynchronous() const;
   Outcome outcome_of(const resp::Reply& reply);
 
   World& world_;

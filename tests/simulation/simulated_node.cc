@@ -50,9 +50,12 @@ void SimulatedNode::set_options(server::OptionTable& table) const {
   if (parameters.nodes == 1) return;
   options.cluster_id = "simulation";
   options.cluster_secret = "a secret that all of them share";
-  for (int node = 1; node <= parameters.nodes; ++node) {
+  // A node that comes later knows two of those that were there before it.
+  const bool founder = static_cast<int>(id_) <= parameters.nodes;
+  for (int node = 1; node <= (founder ? parameters.nodes : 2); ++node) {
     options.peers.push_back(base::concat(node, "=node-", node, ":7000"));
   }
+  if (!founder) options.peers.push_back(base::concat(id_, "=node-", id_, ":7000"));
   options.write_quorum = parameters.write_quorum;
   options.read_consistency = parameters.read_consistency;
   options.heartbeat_ms = parameters.heartbeat_ms;

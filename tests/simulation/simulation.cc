@@ -26,8 +26,9 @@ Simulation::Simulation(const Parameters& parameters, bool print)
       nemesis_(world_, nodes_,
                {[this](SimulatedNode& machine) { observer_.disk_damaged(machine); }}) {
   world_.observer = this;
-  records_.voters = [this] { return fewest_voters(); };
-  for (int id = 1; id <= parameters.nodes; ++id) {
+  records_.fewest_voters = [this] { return logs().fewest_voters(); };
+  records_.most_voters = [this] { return logs().most_voters(); };
+  for (int id = 1; id <= parameters.machines(); ++id) {
     nodes_.push_back(std::make_unique<SimulatedNode>(world_, static_cast<Endpoint>(id)));
     VirtualClock& clock = nodes_.back()->clock();
     clock.set_wall_offset(0, world_.random.between(-20'000, 20'000));
@@ -42,7 +43,9 @@ Simulation::Simulation(const Parameters& parameters, bool print)
 Simulation::~Simulation() = default;
 
 void Simulation::start_nodes() {
-  for (const auto& node : nodes_) node->restart_after(world_.random.between(0, 200'000));
+  for (const Endpoint id : world_.members.all) {
+    node(id).restart_after(world_.random.between(0, 200'000));
+  }
 }
 
 void Simulation::start_clients() {
@@ -80,16 +83,6 @@ void Simulation::run_for(int64_t us) {
   // Something happens even where nobody does anything.
   world_.queue.after(us, [] {});
   run_until([] { return false; }, us);
-}
-
-size_t Simulation::fewest_voters() {
-  // What "all" meant when a reply was gated is not known when it leaves.
-  size_t fewest = world_.faults.of(Fault::kWipe) > 0 ? nodes_.size() - 1 : nodes_.size();
-  for (const auto& node : nodes_) {
-    if (nodes_.size() == 1 || !node->loaded()) continue;
-    fewest = std::min(fewest, node->node()->cluster().membership().voters().size());
-  }
-  return fewest;
 }
 
 SimulatedNode* Simulation::leader() {
@@ -133,17 +126,23 @@ bool Simulation::all_serve() {
                      [](const auto& probe) { return probe->idle(); });
 }
 
+bool Simulation::all_members(const std::function<bool(SimulatedNode&)>& condition) {
+  return std::all_of(world_.members.all.begin(), world_.members.all.end(),
+                     [&](Endpoint id) { return condition(node(id)); });
+}
+
 bool Simulation::all_agree() {
   SimulatedNode* leading = leader();
   if (leading == nullptr) return false;
   const server::RecordLog& log = leading->node()->log();
   const storage::Digest digest = leading->node()->keyspace().digest();
   if (log.commit() != log.last()) return false;
-  return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& each) {
-    if (!each->loaded()) return false;
-    server::Node& node = *each->node();
+  return all_members([&](SimulatedNode& each) {
+    if (!each.loaded()) return false;
+    server::Node& node = *each.node();
+    const bool learns = world_.members.learners_for_good.contains(each.id());
     return node.log().applied() == log.last() && node.keyspace().digest() == digest &&
-           (nodes_.size() == 1 || node.cluster().replica().is_voter());
+           (nodes_.size() == 1 || node.cluster().replica().is_voter() != learns);
   });
 }
 
@@ -173,8 +172,10 @@ void Simulation::demand_progress() {
   const auto seconds = std::to_string(world_.parameters.heal_us / 1'000'000);
   const bool leads = run_until(
       [this] {
-        return leader() != nullptr && std::all_of(nodes_.begin(), nodes_.end(),
-                                                  [](const auto& each) { return each->loaded(); });
+        SimulatedNode* leading = leader();
+        return leading != nullptr && leading->node()->cluster().replica().settled() &&
+               nemesis_.changes_no_members() &&
+               all_members([](SimulatedNode& each) { return each.loaded(); });
       },
       world_.parameters.heal_us);
   if (world_.verdict.failed()) return;
@@ -183,10 +184,10 @@ void Simulation::demand_progress() {
                 what_is_missing());
     return;
   }
-  for (const auto& node : nodes_) {
-    const int number = static_cast<int>(clients_.size() + node->id());
+  for (const Endpoint id : world_.members.all) {
+    const int number = static_cast<int>(clients_.size() + id);
     probes_.push_back(
-        std::make_unique<SimulatedClient>(world_, records_, observer_.logs(), number, node->id()));
+        std::make_unique<SimulatedClient>(world_, records_, observer_.logs(), number, id));
     probes_.back()->start();
   }
   std::vector<bool> acknowledged(probes_.size(), false);
@@ -203,7 +204,8 @@ void Simulation::demand_progress() {
   if (!writes) {
     const auto silent = std::find(acknowledged.begin(), acknowledged.end(), false);
     world_.fail("healed, and after ", seconds, " s no write has succeeded at node ",
-                silent - acknowledged.begin() + 1, what_is_missing());
+                probes_[static_cast<size_t>(silent - acknowledged.begin())]->node(),
+                what_is_missing());
     return;
   }
   for (const auto& client : clients_) client->stop();

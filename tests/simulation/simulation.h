@@ -71,11 +71,11 @@ class Simulation final : public Observer {
                     const ReplyFacts& facts) override;
 
   void watch_for_storms();
-  size_t fewest_voters();
   bool all_serve();
   bool all_agree();
   std::string what_is_missing();
   void judge_tokens();
+  bool all_members(const std::function<bool(SimulatedNode&)>& condition);
   void judge_history(Result& result);
 
   World world_;

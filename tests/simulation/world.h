@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "base/text.h"
@@ -38,12 +39,24 @@ class Observer {
                             const ReplyFacts& facts) = 0;
 };
 
+// Who belongs to the cluster, as the leader of the newest term has it in force.
+struct Members {
+  storage::Term term{0};
+  storage::Lsn lsn{0};
+  std::set<Endpoint> all, voters, learners_for_good;
+};
+
 struct World {
   World(const Parameters& drawn, bool print)
       : parameters(drawn),
         random(drawn.seed),
         trace(print),
-        network(queue, parameters, faults, trace) {}
+        network(queue, parameters, faults, trace) {
+    for (int id = 1; id <= parameters.nodes; ++id) {
+      members.all.insert(static_cast<Endpoint>(id));
+      members.voters.insert(static_cast<Endpoint>(id));
+    }
+  }
 
   const Parameters parameters;
   EventQueue queue;
@@ -53,6 +66,7 @@ struct World {
   FaultCounters faults;
   SimulatedNetwork network;
   Observer* observer = nullptr;
+  Members members;
 
   int64_t now_us() const { return queue.now_us(); }
   template <class... Parts>

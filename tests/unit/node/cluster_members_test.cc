@@ -40,6 +40,14 @@ class MembersTest : public ClusterFixture {
   bool is_voter(Member& member) {
     return member.node->loaded() && member.node->cluster().replica().is_voter();
   }
+  void empty_disk(Member& member) {
+    const std::string& directory = member.options.values().data_dir;
+    const auto names = member.host.disk.list(directory);
+    ASSERT_TRUE(names.ok());
+    for (const std::string& name : *names) {
+      ASSERT_TRUE(member.host.disk.remove(base::concat(directory, "/", name)).ok()) << name;
+    }
+  }
   Member& node(uint16_t id) { return *find(NodeId{id}); }
   const replication::Membership& membership() { return leader()->node->cluster().membership(); }
 };
@@ -173,7 +181,7 @@ TEST_F(MembersTest, ARemovedNodeComesBackWithAnotherDirectoryOrItsOwn) {
     EXPECT_EQ(say(*leader(), {"SET", "k", id}), "+OK\r\n");
     if (wiped) {
       kill(away);
-      away.host.disk = storage::SimulatedDisk();
+      empty_disk(away);
       open(away);
     }
     EXPECT_EQ(say(*leader(), {"MEMBER", "ADD", id, address(away.id.value())}), "+OK\r\n");

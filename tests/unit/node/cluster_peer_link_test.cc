@@ -46,6 +46,7 @@ class PeerLinkTest : public testing::Test {
                     events.push_back("ready");
                     answered = hello;
                   },
+              .refused = [this](std::string_view error) { refusal = error; },
               .lost = [this] { events.push_back("lost"); },
               .room = [this] { events.push_back("room"); }}) {}
 
@@ -104,6 +105,7 @@ class PeerLinkTest : public testing::Test {
   std::vector<std::string> events;
   std::optional<Hello> answered;
   peer::PartAssembler assembler;
+  std::string refusal;
   PeerLink link;
 };
 
@@ -191,6 +193,7 @@ TEST_F(PeerLinkTest, AnErrorOrNonsenseForAnAnswerIsAFailure) {
   dial();
   link.received("-NOAUTH wrong cluster secret\r\n");
   EXPECT_EQ(link.last_error(), "it refuses: \"NOAUTH wrong cluster secret\"");
+  EXPECT_EQ(refusal, "NOAUTH wrong cluster secret");
   dial();
   link.received("+OK\r\n");
   EXPECT_THAT(std::string(link.last_error()), HasSubstr("its answer to HELLO is none"));

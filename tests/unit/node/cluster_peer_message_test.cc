@@ -142,12 +142,15 @@ std::vector<Golden> other_messages() {
                   .write_quorum = 65535,
                   .commands = {{"SET", "k", "v"}, {"GET", "k"}},
                   .transaction = true};
+  Members members{Lsn{41}, {}};
+  members.membership.members.push_back({.id = NodeId{3}, .address = "a:1", .instance = kInstance});
   return {
       {hello(),
        "REPLCONF HELLO 1 demo 3 cdef0000000000000000000000000000 "
        "ab0102030405060708090a0b0c0d0e0f 9 hunter2"},
       {Birth{kIncarnation, 0xfeed, "record"},
        "REPLCONF BIRTH ab0102030405060708090a0b0c0d0e0f 000000000000feed record"},
+      {members, "REPLCONF MEMBERS 41 " + replication::encode_membership(members.membership)},
       {SnapshotChunk{Term{7}, {Term{6}, Lsn{41}}, 100, 64, true, "chunk"},
        "REPLCONF SNAPSHOT 7 6 41 100 64 1 chunk"},
       {SnapshotAck{Term{7}, {Term{6}, Lsn{41}}, 69, true}, "REPLCONF SNAPSHOT-ACK 7 6 41 69 1"},

@@ -250,9 +250,9 @@ TEST(ReplicaElectionTest, WhoseRemovalIsNotCommittedCampaignsAndCountsItselfInNo
   ReplicaStart start = start_of(3, {1, 1});
   start.commit = at(1, 1);
   start.earlier_membership = start.membership;
-  start.earlier_membership_lsn = Lsn{1};
+  start.earlier_membership_lsn = storage::Lsn{1};
   start.membership.members.erase(start.membership.members.begin());
-  start.membership_lsn = Lsn{2};
+  start.membership_lsn = storage::Lsn{2};
   LoneReplica removed(start);
   removed.campaign({2, 3});
   removed.persist();
