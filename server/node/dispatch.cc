@@ -170,9 +170,12 @@ void Node::find_refusal(const Session& session, const Command& command, resp::Ar
   }
 }
 
+replication::WriteQuorum Node::write_quorum_of(const Session& session) const {
+  return session.write_quorum.value_or(cluster_->membership().write_quorum);
+}
+
 size_t Node::voters_needed(const Session& session) const {
-  return session.write_quorum.value_or(cluster_->membership().write_quorum)
-      .needed(cluster_->voters());
+  return write_quorum_of(session).needed(cluster_->voters());
 }
 
 bool Node::lacks_voters(const Session& session) const {
@@ -344,8 +347,8 @@ void Node::finish_command(Session& session, bool writing, int64_t begin_us) {
     session.see(record);
     gate.emplace();
     gate->lsn = record.lsn;
-    gate->voters = static_cast<uint16_t>(voters_needed(session));
-    if (gate->voters <= cluster_->voters() / 2) newest_early_write_ = record.lsn;
+    wait_for_voters(session, *gate);
+    if (gate->may_open_before_commit()) newest_early_write_ = record.lsn;
     gate->deadline_us = clock_us_ + options_.values().write_timeout_ms * int64_t{1000};
   } else if (made_record_.lsn != Lsn{0}) {
     session.last_write = made_record_;
@@ -361,6 +364,15 @@ void Node::finish_command(Session& session, bool writing, int64_t begin_us) {
   if (!session.blocked) apply_reply_mode(session);
   const bool wrote = (recorded && writing) || made_record_.lsn != Lsn{0};
   seal_gated(session, gate, wrote ? OutputKind::kWrite : OutputKind::kRead);
+}
+
+// The members may change before the gate opens: a majority and all are those of then.
+void Node::wait_for_voters(const Session& session, Gate& gate) const {
+  const uint16_t setting = write_quorum_of(session).setting();
+  gate.all = setting == replication::WriteQuorum::kAll;
+  if (gate.all || setting == replication::WriteQuorum::kMajority) return;
+  gate.voters = setting;
+  gate.committed = setting >= cluster_->voters() / 2 + 1;
 }
 
 // What a follower shows is committed; a leader's reply waits for what it has seen, and for the

@@ -212,6 +212,7 @@ class Node {
   // Stays empty if the command may run, as far as this node can tell.
   void find_refusal(const Session& session, const Command& command, resp::Arguments arguments,
                     std::string& error) const;
+  replication::WriteQuorum write_quorum_of(const Session& session) const;
   size_t voters_needed(const Session& session) const;
   bool lacks_voters(const Session& session) const;
   bool must_come_again(const Session& session, const Command& command);
@@ -227,6 +228,7 @@ class Node {
   void apply_reply_mode(Session& session);
   void finish_command(Session& session, bool writing, int64_t begin_us);
   std::optional<Gate> read_gate(const Session& session, int64_t begin_us);
+  void wait_for_voters(const Session& session, Gate& gate) const;
   storage::Position shown() const;
   void seal_gated(Session& session, const std::optional<Gate>& gate, OutputKind kind);
   void publish_events(storage::Position gate);

@@ -16,11 +16,12 @@ constexpr size_t kCompactBytes = 64 * 1024;
 bool GateView::opens(const Gate& gate) const {
   if (gate.read_us > reads_until_us) return false;
   const bool committed = gate.lsn <= commit;
-  if (gate.voters == 0) return committed;
+  if (gate.voters == 0 && !gate.all) return committed;
   // What is committed is on the disks of a majority: also known to who leads no more.
-  if (gate.voters <= majority && committed) return true;
-  if (gate.voters >= majority && !committed) return false;
-  return gate.voters <= durable_on.size() && gate.lsn <= durable_on[gate.voters - 1];
+  const size_t voters = gate.all ? durable_on.size() : gate.voters;
+  if (voters <= majority && committed) return true;
+  if ((gate.committed || voters >= majority) && !committed) return false;
+  return voters <= durable_on.size() && gate.lsn <= durable_on[voters - 1];
 }
 
 void OutputQueue::seal(const std::optional<Gate>& gate, OutputKind kind) {

@@ -19,12 +19,16 @@ namespace kvorum::server {
 struct Gate {
   storage::Lsn lsn{0};  // 0: no record
   // Voters that must hold the record on disk, the leader included; below a majority it need not be
-  // committed. 0: a read, which needs it committed.
+  // committed. 0: it needs to be committed: a read, or a write quorum of a majority.
   uint16_t voters = 0;
+  bool all = false;        // of the voters there are by then, whatever `voters` says
+  bool committed = false;  // it was a majority when the command was executed: no less will do
   // A read: the clock when it was executed; leadership must be confirmed up to there. INT64_MIN: no
   // matter.
   int64_t read_us = INT64_MIN;
   int64_t deadline_us = INT64_MAX;  // monotonic: then the reply becomes an error
+
+  bool may_open_before_commit() const { return voters != 0 && !all && !committed; }
 };
 
 // What is known, to open gates with.

@@ -191,6 +191,25 @@ void LogChecker::remember_tokens(uint64_t lsn, Term term, std::string_view paylo
   }
 }
 
+// Of the memberships that may have been in force when the record of that lsn was made, or since:
+// from the newest before it that is committed on.
+int LogChecker::most_voters_with(const Known& known, uint64_t lsn) const {
+  auto at = memberships_.upper_bound(lsn);
+  bool committed = false;
+  while (at != memberships_.begin() && !committed) {
+    --at;
+    const Known* membership = *at <= committed_.size() ? find(*at, committed_[*at - 1]) : nullptr;
+    committed = membership != nullptr && membership->voters != 0;
+  }
+  int most = committed ? 0 : std::popcount(known.synced_on & founders_);
+  for (; at != memberships_.end(); ++at) {
+    for (const Known& each : records_[*at]) {
+      most = std::max(most, std::popcount(known.synced_on & each.voters));
+    }
+  }
+  return most;
+}
+
 std::vector<LogChecker::Copy> LogChecker::copies_of(uint64_t token) const {
   std::vector<Copy> copies;
   if (token >= tokens_.size()) return copies;
@@ -199,18 +218,7 @@ std::vector<LogChecker::Copy> LogChecker::copies_of(uint64_t token) const {
     const Known* known = find(lsn, position.term);
     Copy copy;
     copy.position = position;
-    // The one in force when it was made is the newest before it, whichever log that was in.
-    auto membership = memberships_.upper_bound(lsn);
-    if (membership == memberships_.begin()) {
-      copy.synced_on = std::popcount(known->synced_on & founders_);
-    } else {
-      --membership;
-    }
-    for (; membership != memberships_.end(); ++membership) {
-      for (const Known& each : records_[*membership]) {
-        copy.synced_on = std::max(copy.synced_on, std::popcount(known->synced_on & each.voters));
-      }
-    }
+    copy.synced_on = most_voters_with(*known, lsn);
     copy.committed = lsn <= committed_.size() && committed_[lsn - 1] == position.term;
     copies.push_back(copy);
   }

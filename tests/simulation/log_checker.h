@@ -92,6 +92,7 @@ class LogChecker {
   uint64_t voters_at(uint32_t node, uint64_t membership_lsn) const;
   // Of one of the memberships from that lsn on.
   bool on_a_majority(const Known& known, uint64_t membership_lsn) const;
+  int most_voters_with(const Known& known, uint64_t lsn) const;
   void learn_membership(Known& known, uint64_t lsn, std::string_view payload);
   void commit_record(uint32_t node, uint64_t lsn, storage::Term term);
   void remember_tokens(uint64_t lsn, storage::Term term, std::string_view payload);

@@ -21,15 +21,9 @@ MemberChanger::MemberChanger(World& world, std::vector<std::unique_ptr<Simulated
 
 bool MemberChanger::begin() {
   if (!idle() || stopped_) return false;
-  switch (random_.below(5)) {
-    case 0:
-      return promote();
-    case 1:
-    case 2:
-      return remove();
-    default:
-      return add();
-  }
+  if (random_.one_in(3) && promote()) return true;
+  const bool adds = random_.one_in(2);
+  return adds ? add() || remove() : remove() || add();
 }
 
 bool MemberChanger::add() {

@@ -51,7 +51,10 @@ Parameters Parameters::draw(uint64_t seed) {
   p.read_consistency = random.pick(kLevels);
   p.own_levels = !random.one_in(4);
   if (p.nodes == 1) p.weight(Fault::kMemberChange) = 0;
-  if (p.weight(Fault::kMemberChange) > 0) p.spares = static_cast<int>(random.between(1, 3));
+  if (p.weight(Fault::kMemberChange) > 0) {
+    p.spares = static_cast<int>(random.between(1, 3));
+    p.weight(Fault::kMemberChange) *= 4;  // few strikes find what they need
+  }
   return p;
 }
 

@@ -119,6 +119,26 @@ TEST(OutputQueueTest, MoreVotersThanThereAreNeverAnswer) {
   EXPECT_FALSE(queue.open({.commit = Lsn{9}, .majority = 2, .durable_on = durable_on}));
 }
 
+// Four voters by then, of which two have it.
+TEST(OutputQueueTest, AQuorumThatWasAMajorityWaitsForTheCommitWhenItIsNoneAnyMore) {
+  OutputQueue queue;
+  queue.buffer() += "w";
+  queue.seal(Gate{.lsn = Lsn{5}, .voters = 2, .committed = true}, OutputKind::kWrite);
+  const Lsn durable_on[] = {Lsn{9}, Lsn{9}, Lsn{0}, Lsn{0}};
+  EXPECT_FALSE(queue.open({.commit = Lsn{4}, .majority = 3, .durable_on = durable_on}));
+  EXPECT_TRUE(queue.open({.commit = Lsn{5}, .majority = 3, .durable_on = durable_on}));
+}
+
+TEST(OutputQueueTest, AllAreTheVotersThatThereAreByThen) {
+  OutputQueue queue;
+  queue.buffer() += "w";
+  queue.seal(Gate{.lsn = Lsn{5}, .all = true}, OutputKind::kWrite);
+  const Lsn three[] = {Lsn{9}, Lsn{9}, Lsn{0}};
+  EXPECT_FALSE(queue.open({.commit = Lsn{9}, .majority = 2, .durable_on = three}));
+  const Lsn two[] = {Lsn{9}, Lsn{9}};
+  EXPECT_TRUE(queue.open({.commit = Lsn{9}, .majority = 2, .durable_on = two}));
+}
+
 TEST(OutputQueueTest, AReadWaitsUntilLeadershipIsConfirmedBeyondIt) {
   OutputQueue queue;
   queue.buffer() += "read";
