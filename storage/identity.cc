@@ -53,6 +53,7 @@ std::string print_identity(const Identity& identity) {
                    hex(identity.instance), "\nhash-seed ", hex(identity.hash_seed), "\npartitions ",
                    identity.partition_count, "\nboot ", identity.boot, "\n");
   if (identity.has_log) text += "log 1\n";
+  if (identity.restored) text += "restored 1\n";
   text += base::concat("checksum ", hex(crc32c(text)), "\n");
   return text;
 }
@@ -109,6 +110,7 @@ absl::StatusOr<Identity> parse_identity(const std::string& path, std::string_vie
       take_line(rest, "partitions", value) && parse_number(value, 10, identity.partition_count) &&
       take_line(rest, "boot", value) && parse_number(value, 10, identity.boot);
   if (take_line(rest, "log", value)) identity.has_log = value == "1";
+  if (take_line(rest, "restored", value)) identity.restored = value == "1";
   identity.node = NodeId{node};
   // There is one way to write an identity: what prints otherwise is not what was written.
   if (!parsed || print_identity(identity) != text) return damaged;
@@ -129,14 +131,22 @@ absl::Status write_identity(FileSystem& files, const std::string& path, const Id
   return files.sync_directory(path);
 }
 
-// Makes the directory and its name in its parent durable.
-absl::Status make_directory(FileSystem& files, const std::string& path) {
-  if (absl::Status status = files.create_directory(path); !status.ok()) return status;
+std::string parent_of(const std::string& path) {
   const size_t slash = path.find_last_of('/');
-  const std::string parent = slash == std::string::npos ? "."
-                             : slash == 0               ? "/"
-                                                        : path.substr(0, slash);
-  return files.sync_directory(parent);
+  return slash == std::string::npos ? "." : slash == 0 ? "/" : path.substr(0, slash);
+}
+
+// Makes the directory and what is missing above it, and all their names durable.
+absl::Status make_directory(FileSystem& files, const std::string& path) {
+  std::vector<std::string> parents = {parent_of(path)};
+  while (parents.back().size() > 1 && absl::IsNotFound(files.list(parents.back()).status())) {
+    parents.push_back(parent_of(parents.back()));
+  }
+  if (absl::Status status = files.create_directory(path); !status.ok()) return status;
+  for (const std::string& parent : parents) {
+    if (absl::Status status = files.sync_directory(parent); !status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 // Without an identity file, only a directory with nothing of anybody else's may become ours.
@@ -163,6 +173,17 @@ absl::Status rewrite(FileSystem& files, DataDirectory& directory, const Identity
   absl::Status status = write_identity(files, directory.path, identity);
   if (status.ok()) directory.identity = identity;
   return status;
+}
+
+// A backup of one node restores any.
+void take_over(Identity& restored, const Identity& newborn) {
+  restored.node = newborn.node;
+  if (restored.instance == InstanceId{}) restored.instance = newborn.instance;
+}
+
+std::string without_slashes(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
 }
 
 absl::StatusOr<Identity> read_or_bear(FileSystem& files, const std::string& path,
@@ -193,8 +214,7 @@ absl::StatusOr<Identity> read_identity(FileSystem& files, const std::string& pat
 
 absl::StatusOr<DataDirectory> open_data_directory(FileSystem& files, const std::string& path,
                                                   const Identity& newborn) {
-  std::string trimmed = path;
-  while (trimmed.size() > 1 && trimmed.ends_with('/')) trimmed.pop_back();
+  const std::string trimmed = without_slashes(path);
   DataDirectory directory;
   directory.path = trimmed;
   const auto before = files.list(trimmed);
@@ -217,12 +237,13 @@ absl::StatusOr<DataDirectory> open_data_directory(FileSystem& files, const std::
   const auto identity = read_or_bear(files, trimmed, newborn, directory.born);
   if (!identity.ok()) return identity.status();
   directory.identity = *identity;
-  if (identity->node != newborn.node) {
+  if (identity->restored) take_over(directory.identity, newborn);
+  if (directory.identity.node != newborn.node) {
     return absl::FailedPreconditionError(base::concat(
         trimmed, ": belongs to node ", identity->node.value(), ", this is node ",
         newborn.node.value(), ": give the directory of this node, or the id of that one"));
   }
-  if (!directory.identity.has_log) {
+  if (!directory.identity.has_log && !directory.identity.restored) {
     const auto held = holds_log(files, trimmed);
     if (!held.ok()) return held.status();
     directory.identity.has_log = *held;
@@ -250,6 +271,7 @@ absl::Status note_log(FileSystem& files, DataDirectory& directory) {
   if (directory.identity.has_log) return absl::OkStatus();
   Identity identity = directory.identity;
   identity.has_log = true;
+  identity.restored = false;
   return rewrite(files, directory, identity);
 }
 
@@ -260,6 +282,27 @@ absl::Status renew_instance(FileSystem& files, DataDirectory& directory,
   identity.instance = instance;
   identity.has_log = false;
   return rewrite(files, directory, identity);
+}
+
+absl::Status begin_restored_directory(FileSystem& files, const std::string& path) {
+  const std::string trimmed = without_slashes(path);
+  const auto names = files.list(trimmed);
+  if (names.ok() && !names->empty()) {
+    return absl::AlreadyExistsError(
+        base::concat(trimmed, ": exists and is not empty; give a new directory"));
+  }
+  if (!names.ok() && !absl::IsNotFound(names.status())) return names.status();
+  return make_directory(files, trimmed);
+}
+
+absl::Status finish_restored_directory(FileSystem& files, const std::string& path,
+                                       Identity identity) {
+  CHECK(is_member(identity));
+  identity.instance = InstanceId{};
+  identity.boot = 0;
+  identity.has_log = false;
+  identity.restored = true;
+  return write_identity(files, without_slashes(path), identity);
 }
 
 }  // namespace kvorum::storage

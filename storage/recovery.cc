@@ -519,4 +519,24 @@ RecoveryProgress RecoveryReader::progress() const { return implementation_->prog
 
 const RecoveredLog& RecoveryReader::result() const { return implementation_->result(); }
 
+absl::StatusOr<RecoveredLog> restored_log(FileSystem& files, const std::string& directory,
+                                          Position cut, Hlc cut_hlc) {
+  const auto names = files.list(directory);
+  if (!names.ok()) return names.status();
+  RecoveredLog log;
+  log.hard_state.term = cut.term;
+  log.last = cut;
+  log.last_hlc = cut_hlc;
+  log.commit = cut.lsn;
+  log.clean_stop = true;  // nothing was acknowledged here that could be missing
+  log.next_segment = 1;
+  for (const std::string& name : *names) {
+    const auto number = parse_segment_file_name(name);
+    if (!number.has_value()) continue;
+    log.set_aside.push_back(*number);
+    log.next_segment = std::max(log.next_segment, *number + 1);
+  }
+  return log;
+}
+
 }  // namespace kvorum::storage

@@ -131,4 +131,11 @@ class RecoveryReader {
   std::unique_ptr<Implementation> implementation_;
 };
 
+// For a restored directory (Identity::restored) in place of a recovery: the log begins behind the
+// snapshot's cut, which is committed. Segments that are there, of a start that was cut short, are
+// to be put aside. Blocks on the disk.
+[[nodiscard]] absl::StatusOr<RecoveredLog> restored_log(FileSystem& files,
+                                                        const std::string& directory, Position cut,
+                                                        Hlc cut_hlc);
+
 }  // namespace kvorum::storage

@@ -193,6 +193,60 @@ TEST_F(IdentityTest, ADirectoryWhoseLogHasVanishedBecomesAnotherInstance) {
   EXPECT_EQ(identity->boot, 1u) << "counts on";
 }
 
+TEST_F(IdentityTest, ARestoredDirectoryIsAnyNodesAndGetsItsInstanceAtItsFirstStart) {
+  Identity restored = test_identity();
+  restored.node = NodeId{9};
+  restored.boot = 12;
+  restored.has_log = true;
+  ASSERT_TRUE(begin_restored_directory(disk_, "data/").ok());
+  disk_.set_contents("data/snapshot-0000000000000001.kvs", "");
+  ASSERT_TRUE(finish_restored_directory(disk_, "data/", restored).ok());
+  std::mt19937_64 random(1);
+  disk_.power_cut(random);
+  EXPECT_THAT(disk_.contents("data/identity"), HasSubstr("boot 0\nrestored 1\nchecksum "));
+  EXPECT_EQ(read_identity(disk_, "data")->instance, InstanceId{});
+  EXPECT_EQ(read_identity(disk_, "data")->incarnation, test_identity().incarnation);
+
+  auto directory = open();
+  ASSERT_TRUE(directory.ok()) << directory.status();
+  EXPECT_EQ(directory->identity.node, NodeId{1});
+  EXPECT_EQ(directory->identity.instance, test_identity().instance);
+  EXPECT_EQ(directory->identity.boot, 1u);
+  EXPECT_TRUE(directory->identity.restored);
+  EXPECT_FALSE(directory->identity.has_log) << "though there is a snapshot";
+  // The instance is drawn once.
+  directory->lock.reset();
+  Identity newborn = test_identity();
+  newborn.instance[0] = 99;
+  directory = open_data_directory(disk_, "data", newborn);
+  EXPECT_EQ(directory->identity.instance, test_identity().instance);
+  EXPECT_EQ(directory->identity.boot, 2u);
+
+  ASSERT_TRUE(note_log(disk_, *directory).ok());
+  EXPECT_FALSE(read_identity(disk_, "data")->restored);
+  EXPECT_TRUE(read_identity(disk_, "data")->has_log);
+}
+
+TEST_F(IdentityTest, ARestoredDirectoryIsMadeWhereNothingIs) {
+  disk_.set_contents("data/holiday.jpg", "x");
+  const absl::Status refused = begin_restored_directory(disk_, "data");
+  EXPECT_TRUE(absl::IsAlreadyExists(refused));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("data: exists and is not empty"));
+  ASSERT_TRUE(disk_.remove("data/holiday.jpg").ok());
+  EXPECT_TRUE(begin_restored_directory(disk_, "data").ok()) << "an empty one counts as none";
+}
+
+TEST_F(IdentityTest, EveryDirectoryThatIsMadeOnTheWayIsSyncedIntoItsParent) {
+  disk_.set_contents("/there/file", "x");
+  std::vector<std::string> synced;
+  disk_.set_fault([&](DiskOperation operation, const std::string& path) {
+    if (operation == DiskOperation::kSyncDirectory) synced.push_back(path);
+    return absl::OkStatus();
+  });
+  ASSERT_TRUE(begin_restored_directory(disk_, "/there/a/b/c").ok());
+  EXPECT_EQ(synced, (std::vector<std::string>{"/there/a/b", "/there/a", "/there"}));
+}
+
 TEST_F(IdentityTest, AFailedRewriteLeavesTheIdentityInMemory) {
   auto directory = open();
   ASSERT_TRUE(directory.ok());
