@@ -403,13 +403,18 @@ void Persistence::retire() {
   const Options& options = node_.options().values();
   storage::Wal& wal = node_.log().wal();
   size_t first = 0;
+  bool reached = false;
   for (size_t i = 0; i < snapshots_.size(); ++i) {
     const bool old_enough =
         snapshots_[i].wall_ms + keep_for_ms(options) <= static_cast<uint64_t>(node_.now_ms());
-    if (old_enough && wal.bytes_since(snapshots_[i].lsn) >= options.keep_bytes) first = i;
+    if (!old_enough || wal.bytes_since(snapshots_[i].lsn) < options.keep_bytes) continue;
+    first = i;
+    reached = true;
   }
-  // Followers are fed from segments as far as that saves them a snapshot.
   storage::Lsn needed{snapshots_[first].lsn.value() + 1};
+  // A log from its first record on needs no snapshot before it.
+  if (!reached && wal.oldest_lsn() == storage::Lsn{1}) needed = storage::Lsn{1};
+  // Followers are fed from segments as far as that saves them a snapshot.
   for (const auto& [follower, progress] : node_.cluster().replica().progress()) {
     const storage::Lsn next = progress.match.lsn.next();
     if (node_.cluster().leads() && next < needed &&
