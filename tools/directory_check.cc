@@ -36,7 +36,7 @@ absl::Status verify_snapshots(storage::FileSystem& files, const std::string& dir
 }
 
 absl::Status verify_log(storage::FileSystem& files, storage::RecoveryOptions options,
-                        const std::function<void(std::string_view)>& line) {
+                        const std::function<void(std::string_view)>& line, Progress& progress) {
   const storage::Position snapshot = options.cut;
   const auto list = list_segments(files, options);
   if (!list.ok()) return list.status();
@@ -46,12 +46,15 @@ absl::Status verify_log(storage::FileSystem& files, storage::RecoveryOptions opt
   if (!reader.ok()) return reader.status();
   storage::RecoverySlice slice;
   uint64_t records = 0;
+  progress.begin(base::concat("verify ", options.directory), (*reader)->progress().bytes_total);
   while (true) {
+    progress.reach((*reader)->progress().bytes_read);
     const auto more = (*reader)->read_some(kSliceBytes, slice);
     if (!more.ok()) return more.status();
     if (!*more) break;
     records += slice.records().size();
   }
+  progress.clear();
   const storage::RecoveredLog& log = (*reader)->result();
   if (log.last.lsn < snapshot.lsn) {
     return absl::DataLossError(base::concat(options.directory, ": the log ends with lsn ",
@@ -65,14 +68,16 @@ absl::Status verify_log(storage::FileSystem& files, storage::RecoveryOptions opt
 }
 
 absl::Status verify_orphan_files(storage::FileSystem& files, const std::string& directory,
-                                 const std::function<void(std::string_view)>& line) {
+                                 const std::function<void(std::string_view)>& line,
+                                 Progress& progress) {
   const auto names = files.list(directory);
   if (!names.ok()) return names.status();
   absl::Status result;
+  LogVisitor nobody;
   for (const std::string& name : *names) {
     if (!storage::is_orphan_file_name(name)) continue;
     const std::string path = storage::join_path(directory, name);
-    const auto summary = walk_orphan_file(files, path, nullptr);
+    const auto summary = walk_orphan_file(files, path, nobody, progress);
     result.Update(summary.status());
     if (!summary.ok()) continue;
     line(base::concat(path, ": ok, ", summary->records, " orphaned records"));
@@ -83,7 +88,8 @@ absl::Status verify_orphan_files(storage::FileSystem& files, const std::string& 
 }  // namespace
 
 absl::Status verify_directory(storage::FileSystem& files, const std::string& directory,
-                              const std::function<void(std::string_view)>& line) {
+                              const std::function<void(std::string_view)>& line,
+                              Progress& progress) {
   const auto identity = storage::read_identity(files, directory);
   if (absl::IsNotFound(identity.status())) {
     return absl::FailedPreconditionError(
@@ -91,15 +97,23 @@ absl::Status verify_directory(storage::FileSystem& files, const std::string& dir
   }
   if (!identity.ok()) return identity.status();
   line(base::concat(storage::join_path(directory, "identity"), ": ok, node ",
-                    identity->node.value(), ", boot ", identity->boot));
+                    identity->node.value(), ", boot ", identity->boot,
+                    identity->restored ? ", a backup or restored: not started yet" : ""));
   storage::RecoveryOptions options;
   options.directory = directory;
   options.identity = *identity;
   options.read_only = true;
   options.log = line;
   absl::Status result = verify_snapshots(files, directory, line, options.cut);
-  result.Update(verify_log(files, options, line));
-  result.Update(verify_orphan_files(files, directory, line));
+  if (identity->restored) {
+    if (result.ok() && options.cut == storage::Position()) {
+      result = absl::DataLossError(
+          base::concat(directory, ": a backup or a restored directory without its snapshot"));
+    }
+    return result;  // there is no log
+  }
+  result.Update(verify_log(files, options, line, progress));
+  result.Update(verify_orphan_files(files, directory, line, progress));
   return result;
 }
 

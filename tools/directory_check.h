@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "storage/file_system.h"
+#include "tools/progress.h"
 
 namespace kvorum::tools {
 
@@ -16,6 +17,7 @@ namespace kvorum::tools {
 // damaged snapshots and orphans are all looked at before it is returned.
 [[nodiscard]] absl::Status verify_directory(storage::FileSystem& files,
                                             const std::string& directory,
-                                            const std::function<void(std::string_view)>& line);
+                                            const std::function<void(std::string_view)>& line,
+                                            Progress& progress);
 
 }  // namespace kvorum::tools

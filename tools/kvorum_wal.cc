@@ -1,9 +1,12 @@
-// kvorum-wal: shows and verifies what a data directory holds, without a server and without changing
-// anything.
+// kvorum-wal: shows, verifies and compares what data directories hold, and restores them, without a
+// server and without changing them.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
+#include <memory>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,8 +16,15 @@
 #include "storage/posix_file_system.h"
 #include "storage/segment.h"
 #include "storage/snapshot_reader.h"
+#include "tools/arguments.h"
 #include "tools/directory_check.h"
+#include "tools/json.h"
+#include "tools/log_diff.h"
+#include "tools/print.h"
+#include "tools/progress.h"
+#include "tools/restore.h"
 #include "tools/segment_dump.h"
+#include "tools/stats.h"
 
 namespace kvorum::tools {
 namespace {
@@ -23,58 +33,73 @@ constexpr int kGood = 0;
 constexpr int kDamaged = 1;
 constexpr int kUnusable = 2;
 
-constexpr std::string_view kHelp =
-    "usage: kvorum-wal dump DIR|FILE...\n"
-    "       kvorum-wal verify DIR|FILE...\n"
-    "\n"
-    "dump    prints every frame, record and effect of the segments and of the orphaned records of\n"
-    "        a data directory, or of such files. Keys and values are escaped; long ones are cut.\n"
-    "verify  reads everything and checks every byte: a data directory as a start would (identity,\n"
-    "        snapshots, the whole log, orphaned records), a file of it by itself. Damage is\n"
-    "        reported with file, offset and reason.\n"
-    "\n"
-    "orphaned-TERM-LSN.wal holds the records, from that one on, that a returning old leader had\n"
-    "to drop: they were never committed.\n"
-    "\n"
-    "Nothing is changed, no lock is taken; beside a running server the newest batch may look "
-    "torn.\n"
-    "A log that ends in a torn tail is sound: a power cut leaves that, and nothing in it was "
-    "synced.\n"
-    "\n"
-    "exit status: 0 all is sound, 1 something is damaged, 2 wrong usage or nothing to read\n";
-
 void print_line(std::string_view line) {
   std::fwrite(line.data(), 1, line.size(), stdout);
   std::fputc('\n', stdout);
 }
 
-int report(const absl::Status& status) {
+bool is_snapshot(const std::string& path) { return path.ends_with(".kvs"); }
+
+bool is_directory(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error);
+}
+
+class Tool {
+ public:
+  explicit Tool(Arguments arguments)
+      : arguments_(std::move(arguments)), progress_(somebody_watches()) {}
+
+  int run();
+
+ private:
+  int report(const absl::Status& status);
+  int dump(const std::string& path);
+  int dump_directory(const std::string& directory);
+  int dump_log_file(const std::string& path);
+  int verify(const std::string& path);
+  absl::Status verify_file(const std::string& path,
+                           const std::function<void(std::string_view)>& line);
+  absl::StatusOr<SegmentSummary> walk(const std::string& path, LogVisitor& visitor);
+  int stats();
+  int diff();
+  int restore_directory();
+
+  const Arguments arguments_;
+  Progress progress_;
+  const std::unique_ptr<storage::FileSystem> files_ = storage::make_posix_file_system();
+};
+
+int Tool::report(const absl::Status& status) {
+  progress_.clear();
   if (status.ok()) return kGood;
   const std::string message(status.message());
   std::fprintf(stderr, "kvorum-wal: %s\n", message.c_str());
   return absl::IsDataLoss(status) ? kDamaged : kUnusable;
 }
 
-bool is_snapshot(const std::string& path) { return path.ends_with(".kvs"); }
-
-bool is_orphan_file(const std::string& path) {
-  return storage::is_orphan_file_name(std::string_view(path).substr(path.find_last_of('/') + 1));
+int Tool::run() {
+  const std::string& command = arguments_.command;
+  if (command == "stats") return stats();
+  if (command == "diff") return diff();
+  if (command == "restore") return restore_directory();
+  int result = kGood;
+  for (const std::string& path : arguments_.paths) {
+    result = std::max(result, command == "dump" ? dump(path) : verify(path));
+  }
+  return result;
 }
 
-absl::StatusOr<SegmentSummary> walk(storage::FileSystem& files, const std::string& path,
-                                    const std::function<void(std::string_view)>& line) {
-  return is_orphan_file(path) ? walk_orphan_file(files, path, line)
-                              : walk_segment(files, path, line);
-}
-
-int dump_log_file(storage::FileSystem& files, const std::string& path) {
-  print_line(base::concat("file ", path));
-  return report(walk(files, path, print_line).status());
+int Tool::dump(const std::string& path) {
+  if (is_directory(path)) return dump_directory(path);
+  if (!is_snapshot(path)) return dump_log_file(path);
+  return report(absl::InvalidArgumentError(
+      base::concat(path, ": a snapshot; dump shows segments, verify checks both")));
 }
 
 // The segments, then what was orphaned.
-int dump_directory(storage::FileSystem& files, const std::string& directory) {
-  const auto names = files.list(directory);
+int Tool::dump_directory(const std::string& directory) {
+  const auto names = files_->list(directory);
   if (!names.ok()) return report(names.status());
   std::vector<std::string> chosen;
   for (const std::string& name : *names) {
@@ -85,60 +110,135 @@ int dump_directory(storage::FileSystem& files, const std::string& directory) {
   }
   int result = kGood;
   for (const std::string& name : chosen) {
-    result = std::max(result, dump_log_file(files, storage::join_path(directory, name)));
+    result = std::max(result, dump_log_file(storage::join_path(directory, name)));
   }
   if (!chosen.empty()) return result;
   return report(absl::NotFoundError(base::concat(directory, ": no segments")));
 }
 
-int dump_file(storage::FileSystem& files, const std::string& path) {
-  if (!is_snapshot(path)) return dump_log_file(files, path);
-  return report(absl::InvalidArgumentError(
-      base::concat(path, ": a snapshot; dump shows segments, verify checks both")));
+int Tool::dump_log_file(const std::string& path) {
+  print_line(arguments_.json ? JsonObject().text("file", path).str() : "file " + path);
+  return report(walk(path, *make_printer(arguments_.json)).status());
 }
 
-int verify_file(storage::FileSystem& files, const std::string& path) {
+absl::StatusOr<SegmentSummary> Tool::walk(const std::string& path, LogVisitor& visitor) {
+  // Lines go where the bar would be.
+  Progress none(false);
+  Progress& progress = arguments_.command == "dump" ? none : progress_;
+  const std::string_view name = std::string_view(path).substr(path.find_last_of('/') + 1);
+  return storage::is_orphan_file_name(name) ? walk_orphan_file(*files_, path, visitor, progress)
+                                            : walk_segment(*files_, path, visitor, progress);
+}
+
+int Tool::verify(const std::string& path) {
+  std::vector<std::string> found;
+  const auto line = [&](std::string_view text) {
+    progress_.clear();
+    if (arguments_.json) {
+      found.push_back(json_text(text));
+    } else {
+      print_line(text);
+    }
+  };
+  const absl::Status status = is_directory(path) ? verify_directory(*files_, path, line, progress_)
+                                                 : verify_file(path, line);
+  if (arguments_.json) {
+    JsonObject object;
+    object.text("path", path).flag("sound", status.ok()).json("found", json_list(found));
+    if (!status.ok()) object.text("error", base::view(status.message()));
+    print_line(object.str());
+  }
+  return report(status);
+}
+
+absl::Status Tool::verify_file(const std::string& path,
+                               const std::function<void(std::string_view)>& line) {
   if (is_snapshot(path)) {
-    const auto snapshot = storage::verify_snapshot(files, path);
-    if (!snapshot.ok()) return report(snapshot.status());
-    print_line(base::concat(path, ": ok, up to lsn ", snapshot->info.position.lsn.value(), ", ",
-                            snapshot->footer.keys, " keys"));
+    const auto snapshot = storage::verify_snapshot(*files_, path);
+    if (!snapshot.ok()) return snapshot.status();
+    line(base::concat(path, ": ok, up to lsn ", snapshot->info.position.lsn.value(), ", ",
+                      snapshot->footer.keys, " keys"));
+    return absl::OkStatus();
+  }
+  LogVisitor nobody;
+  const auto segment = walk(path, nobody);
+  if (!segment.ok()) return segment.status();
+  line(base::concat(path, ": ok, ", segment->frames, " frames, ", segment->records,
+                    " records, valid up to offset ", segment->end, " of ", segment->file_bytes,
+                    " (", segment->tail, ")"));
+  return absl::OkStatus();
+}
+
+int Tool::stats() {
+  Stats stats;
+  int result = kGood;
+  for (const std::string& path : arguments_.paths) {
+    result = std::max(result, report(stats.add(*files_, path, is_directory(path), progress_)));
+  }
+  if (result == kUnusable) return result;
+  print_line(arguments_.json ? stats.json() : stats.text());
+  return result;
+}
+
+int Tool::diff() {
+  const auto found = diff_logs(*files_, {arguments_.paths[0], arguments_.paths[1]}, progress_);
+  if (!found.ok()) return report(found.status());
+  print_line(arguments_.json ? found->json() : found->text());
+  return found->impossible() ? kDamaged : kGood;
+}
+
+int Tool::restore_directory() {
+  RestoreOptions options;
+  options.from = arguments_.from;
+  options.to = arguments_.to;
+  options.snapshots = arguments_.snapshots;
+  options.until = arguments_.until;
+  options.rejoin = arguments_.rejoin;
+  std::random_device random;
+  for (uint8_t& byte : options.incarnation) byte = static_cast<uint8_t>(random());
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  options.now_ms =
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+  const auto done = restore(*files_, options, progress_);
+  if (!done.ok()) return report(done.status());
+  for (const std::string& damage : done->passed_over) {
+    std::fprintf(stderr, "kvorum-wal: passed over: %s\n", damage.c_str());
+  }
+  const uint64_t lsn = done->position.lsn.value();
+  if (arguments_.json) {
+    JsonObject object;
+    object.text("directory", options.to).number("lsn", lsn);
+    object.number("term", done->position.term.value()).number("unix_ms", done->unix_ms);
+    object.number("snapshot_lsn", done->base.value()).number("records", done->records);
+    object.number("keys", done->keys).number("bytes", done->bytes);
+    print_line(object.number("commit", done->commit.value()).str());
     return kGood;
   }
-  const auto segment = walk(files, path, nullptr);
-  if (!segment.ok()) return report(segment.status());
-  print_line(base::concat(path, ": ok, ", segment->frames, " frames, ", segment->records,
-                          " records, valid up to offset ", segment->end, " of ",
-                          segment->file_bytes, " (", segment->tail, ")"));
+  print_line(base::concat(
+      options.to, ": restored up to lsn ", lsn, " of term ", done->position.term.value(), ", of ",
+      time_text(done->unix_ms), ": ", done->keys, " keys, from ",
+      done->base.value() == 0 ? std::string("the log's beginning")
+                              : base::concat("the snapshot of lsn ", done->base.value()),
+      " and ", done->records, " records"));
+  if (done->commit < done->position.lsn) {
+    print_line(base::concat("the log calls only lsn ", done->commit.value(),
+                            " and what is before committed; what is after may never have been "
+                            "answered"));
+  }
   return kGood;
 }
 
-int run(storage::FileSystem& files, std::string_view command, const std::string& path) {
-  std::error_code error;
-  const bool directory = std::filesystem::is_directory(path, error);
-  if (command == "dump") {
-    return directory ? dump_directory(files, path) : dump_file(files, path);
-  }
-  return directory ? report(verify_directory(files, path, print_line)) : verify_file(files, path);
-}
-
-int main_with(const std::vector<std::string>& arguments) {
-  for (const std::string& argument : arguments) {
-    if (argument != "--help" && argument != "-h") continue;
-    std::fwrite(kHelp.data(), 1, kHelp.size(), stdout);
-    return kGood;
-  }
-  const bool known = arguments.size() >= 2 && (arguments[0] == "dump" || arguments[0] == "verify");
-  if (!known) {
-    std::fwrite(kHelp.data(), 1, kHelp.size(), stderr);
+int main_with(const std::vector<std::string>& words) {
+  const auto arguments = parse_arguments(words);
+  if (!arguments.ok()) {
+    const std::string message(arguments.status().message());
+    std::fprintf(stderr, "kvorum-wal: %s\n%.*s", message.c_str(), static_cast<int>(kHelp.size()),
+                 kHelp.data());
     return kUnusable;
   }
-  const auto files = storage::make_posix_file_system();
-  int result = kGood;
-  for (size_t i = 1; i < arguments.size(); ++i) {
-    result = std::max(result, run(*files, arguments[0], arguments[i]));
-  }
-  return result;
+  if (!arguments->help) return Tool(*arguments).run();
+  std::fwrite(kHelp.data(), 1, kHelp.size(), stdout);
+  return kGood;
 }
 
 }  // namespace

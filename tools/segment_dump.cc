@@ -5,11 +5,8 @@
 #include <utility>
 
 #include "base/text.h"
-#include "storage/effect.h"
-#include "storage/record.h"
 #include "storage/recovery_scan.h"
 #include "storage/recovery_table.h"
-#include "tools/print.h"
 
 namespace kvorum::tools {
 namespace {
@@ -20,9 +17,9 @@ using storage::FrameKind;
 
 class SegmentWalker {
  public:
-  SegmentWalker(std::string path, std::unique_ptr<storage::File> file,
-                const std::function<void(std::string_view)>& line)
-      : path_(std::move(path)), file_(std::move(file)), line_(line) {}
+  SegmentWalker(std::string path, std::unique_ptr<storage::File> file, LogVisitor& visitor,
+                Progress& progress)
+      : path_(std::move(path)), file_(std::move(file)), visitor_(visitor), progress_(progress) {}
 
   absl::StatusOr<SegmentSummary> walk();
 
@@ -30,9 +27,6 @@ class SegmentWalker {
   absl::Status damaged(std::string_view reason) const {
     return absl::DataLossError(
         base::concat(path_, ": corrupt at offset ", summary_.end, ": ", reason));
-  }
-  void print(int indent, const std::string& text) const {
-    if (line_ != nullptr) line_(std::string(2 * static_cast<size_t>(indent), ' ') + text);
   }
 
   // Reads the frame at the end of the valid part; false if there is none.
@@ -45,7 +39,8 @@ class SegmentWalker {
 
   const std::string path_;
   const std::unique_ptr<storage::File> file_;
-  const std::function<void(std::string_view)>& line_;
+  LogVisitor& visitor_;
+  Progress& progress_;
   SegmentSummary summary_;
   storage::SegmentStart start_;
   FrameHeader start_header_;
@@ -78,7 +73,7 @@ absl::Status SegmentWalker::take_frame(const FrameHeader& header) {
       std::string_view(buffer_).substr(storage::kFrameHeaderBytes, header.payload_bytes);
   ++summary_.frames;
   summary_.clean_stop = header.kind == FrameKind::kCleanStop;
-  print(0, describe(header));
+  visitor_.frame(header);
   switch (header.kind) {
     case FrameKind::kSegmentStart:
       return take_start(header, payload);
@@ -87,7 +82,7 @@ absl::Status SegmentWalker::take_frame(const FrameHeader& header) {
     case FrameKind::kHardState: {
       storage::HardState state;
       if (!decode_hard_state(payload, state)) return damaged("not a hard state");
-      print(1, describe(state));
+      visitor_.hard_state(state);
       return absl::OkStatus();
     }
     case FrameKind::kCleanStop:
@@ -106,7 +101,7 @@ absl::Status SegmentWalker::take_start(const FrameHeader& header, std::string_vi
   start_ = start;
   start_header_ = header;
   summary_.begun = true;
-  print(1, describe(start));
+  visitor_.start(start);
   return absl::OkStatus();
 }
 
@@ -120,7 +115,7 @@ absl::Status SegmentWalker::take_records(const FrameHeader& header, std::string_
     if (record.header.lsn != expected) return damaged("lsns inside a frame are not consecutive");
     expected = expected.next();
     ++summary_.records;
-    print(1, describe(record.header, record.payload.size()));
+    visitor_.record(record);
     if (record.header.kind != storage::RecordKind::kEffects) continue;
     if (absl::Status status = take_effects(record.payload); !status.ok()) return status;
   }
@@ -133,7 +128,7 @@ absl::Status SegmentWalker::take_effects(std::string_view payload) {
   while (!payload.empty()) {
     if (!decode_effect(payload, effect))
       return damaged("an effect inside a valid record is not one");
-    print(2, describe(effect));
+    visitor_.effect(effect);
   }
   return absl::OkStatus();
 }
@@ -155,7 +150,7 @@ absl::Status SegmentWalker::judge_tail() {
     summary_.tail =
         base::concat("torn tail, ", scan->torn_end - summary_.end, " bytes: ", row.reason);
   }
-  print(0, base::concat("end offset ", summary_.end, ": ", summary_.tail));
+  visitor_.end(summary_.end, summary_.tail);
   return absl::OkStatus();
 }
 
@@ -163,6 +158,7 @@ absl::StatusOr<SegmentSummary> SegmentWalker::walk() {
   const auto size = file_->size();
   if (!size.ok()) return size.status();
   summary_.file_bytes = *size;
+  progress_.begin(path_, *size);
   while (true) {
     FrameHeader header;
     const auto found = read_frame(header);
@@ -170,6 +166,7 @@ absl::StatusOr<SegmentSummary> SegmentWalker::walk() {
     if (!*found) break;
     if (absl::Status status = take_frame(header); !status.ok()) return status;
     summary_.end += storage::frame_bytes(header.payload_bytes);
+    progress_.reach(summary_.end);
   }
   if (!summary_.begun) return damaged("no valid segment start");
   if (absl::Status status = judge_tail(); !status.ok()) return status;
@@ -179,15 +176,17 @@ absl::StatusOr<SegmentSummary> SegmentWalker::walk() {
 }  // namespace
 
 absl::StatusOr<SegmentSummary> walk_segment(storage::FileSystem& files, const std::string& path,
-                                            const std::function<void(std::string_view)>& line) {
+                                            LogVisitor& visitor, Progress& progress) {
   auto file = files.open(path, storage::OpenMode::kRead);
   if (!file.ok()) return file.status();
-  return SegmentWalker(path, *std::move(file), line).walk();
+  auto summary = SegmentWalker(path, *std::move(file), visitor, progress).walk();
+  progress.clear();
+  return summary;
 }
 
 absl::StatusOr<SegmentSummary> walk_orphan_file(storage::FileSystem& files, const std::string& path,
-                                                const std::function<void(std::string_view)>& line) {
-  auto summary = walk_segment(files, path, line);
+                                                LogVisitor& visitor, Progress& progress) {
+  auto summary = walk_segment(files, path, visitor, progress);
   if (!summary.ok() || (summary->clean_stop && summary->end == summary->file_bytes)) return summary;
   return absl::DataLossError(base::concat(path, ": corrupt at offset ", summary->end,
                                           ": orphaned records are missing from here on"));

@@ -3,14 +3,16 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "storage/effect.h"
 #include "storage/file_system.h"
 #include "storage/frame.h"
+#include "storage/record.h"
+#include "tools/progress.h"
 
 namespace kvorum::tools {
 
@@ -24,16 +26,31 @@ struct SegmentSummary {
   std::string tail;         // what follows the valid part, in words
 };
 
-// Calls `line` for everything in the file, in order; null: only checks. kDataLoss names file,
-// offset and reason of damage, after the lines before it.
-[[nodiscard]] absl::StatusOr<SegmentSummary> walk_segment(
-    storage::FileSystem& files, const std::string& path,
-    const std::function<void(std::string_view)>& line);
+// Is shown everything in a file, in order.
+class LogVisitor {
+ public:
+  virtual ~LogVisitor() = default;
+  virtual void frame(const storage::FrameHeader& /*header*/) {}
+  // What is in the frame.
+  virtual void start(const storage::SegmentStart& /*start*/) {}
+  virtual void hard_state(const storage::HardState& /*state*/) {}
+  virtual void record(const storage::RecordView& /*record*/) {}
+  // Of the record before it.
+  virtual void effect(const storage::Effect& /*effect*/) {}
+  // Of the valid part; what follows it, in words.
+  virtual void end(uint64_t /*offset*/, std::string_view /*tail*/) {}
+};
+
+// kDataLoss names file, offset and reason of damage, after what is before it was shown.
+[[nodiscard]] absl::StatusOr<SegmentSummary> walk_segment(storage::FileSystem& files,
+                                                          const std::string& path,
+                                                          LogVisitor& visitor, Progress& progress);
 
 // The same for a file of orphaned records (storage/orphan_file.h), which was written at one go: it
 // is damaged if its end is missing.
-[[nodiscard]] absl::StatusOr<SegmentSummary> walk_orphan_file(
-    storage::FileSystem& files, const std::string& path,
-    const std::function<void(std::string_view)>& line);
+[[nodiscard]] absl::StatusOr<SegmentSummary> walk_orphan_file(storage::FileSystem& files,
+                                                              const std::string& path,
+                                                              LogVisitor& visitor,
+                                                              Progress& progress);
 
 }  // namespace kvorum::tools

@@ -38,6 +38,7 @@ ARROWS = {
     ],
     "tests/unit/node/": BELOW_NODE + ["tests/support/", "tests/unit/node/"],
     "tests/unit/shell/": BELOW_NODE + ["server/shell/", "tests/support/", "tests/unit/shell/"],
+    "tests/unit/tools/": ["base/", "storage/", "tools/", "tests/support/", "tests/unit/tools/"],
     "tests/simulation/": BELOW_NODE + ["tests/simulation/", "tests/support/"],
     "tests/integration/": ["base/", "storage/", "tests/integration/", "tests/support/"],
     "tests/chaos/": ["base/", "storage/", "tests/chaos/", "tests/integration/", "tests/support/"],
