@@ -36,12 +36,8 @@ storage::Incarnation draw_incarnation(Host& host) {
   return incarnation;
 }
 
-}  // namespace
-
-peer::Birth found_cluster(Host& host, NodeId founder, const replication::Membership& membership) {
-  peer::Birth birth;
-  birth.incarnation = draw_incarnation(host);
-  birth.hash_seed = host.random();
+void seal_founding_record(Host& host, NodeId founder, const replication::Membership& membership,
+                          peer::Birth& birth) {
   storage::HybridLogicalClock clock;
   storage::RecordHeader header;
   header.lsn = storage::Lsn{1};
@@ -50,6 +46,15 @@ peer::Birth found_cluster(Host& host, NodeId founder, const replication::Members
   header.kind = storage::RecordKind::kMembership;
   storage::encode_record(birth.incarnation, header, replication::encode_membership(membership),
                          birth.record);
+}
+
+}  // namespace
+
+peer::Birth found_cluster(Host& host, NodeId founder, const replication::Membership& membership) {
+  peer::Birth birth;
+  birth.incarnation = draw_incarnation(host);
+  birth.hash_seed = host.random();
+  seal_founding_record(host, founder, membership, birth);
   return birth;
 }
 
@@ -103,12 +108,13 @@ void Birth::note(Peer& peer, const peer::Hello& theirs) {
 }
 
 // DESIGN 4: only when all configured peers have answered "never a member". The founder is the one
-// with the lowest id; while it is missing, so is an answer.
+// with the lowest id; while it is missing, so is an answer. To a restored one all others have to
+// answer that, and nobody else can found while it says something else.
 bool Birth::may_found() const {
   if (state_ != State::kUnborn) return false;
   for (const replication::Member& member : settings_.seed.members) {
     if (member.id == settings_.node) continue;
-    if (member.id < settings_.node) return false;
+    if (member.id < settings_.node && !restored()) return false;
     const Peer& peer = peers_.at(member.id);
     if (!peer.linked || !unborn(*peer.hello)) return false;
   }
@@ -118,11 +124,18 @@ bool Birth::may_found() const {
 void Birth::found() {
   replication::Membership membership = settings_.seed;
   for (replication::Member& member : membership.members) {
-    member.voter = true;
+    member.voter = !restored() || member.id == settings_.node;
     member.instance =
         member.id == settings_.node ? settings_.instance : peers_.at(member.id).hello->instance;
   }
-  become(found_cluster(host_, settings_.node, membership), /*as_learner=*/false);
+  if (!restored()) {
+    return become(found_cluster(host_, settings_.node, membership), /*as_learner=*/false);
+  }
+  peer::Birth birth;
+  birth.incarnation = settings_.incarnation;
+  birth.hash_seed = settings_.hash_seed;
+  seal_founding_record(host_, settings_.node, membership, birth);
+  become(birth, /*as_learner=*/false);
 }
 
 void Birth::become(const peer::Birth& birth, bool as_learner) {
@@ -142,6 +155,12 @@ absl::Status Birth::received(const peer::Birth& birth) {
     return absl::FailedPreconditionError(base::concat("cluster incarnation ",
                                                       peer::hex(birth_->incarnation), " here, ",
                                                       peer::hex(birth.incarnation), " offered"));
+  }
+  if (restored()) {
+    return absl::FailedPreconditionError(base::concat(
+        "cluster incarnation ", peer::hex(birth.incarnation),
+        " offered, but this data directory was restored to found ",
+        peer::hex(settings_.incarnation), " anew; start with an empty one to join that cluster"));
   }
   if (absl::Status status = check_incarnations(birth); !status.ok()) return status;
   const replication::Member* self = founding->find(settings_.node);
@@ -201,6 +220,10 @@ std::string Birth::waiting_for() const {
   for (const replication::Member& member : settings_.seed.members) {
     if (member.id == settings_.node) continue;
     const Peer& peer = peers_.at(member.id);
+    if (peer.hello && !unborn(*peer.hello) && restored()) {
+      return base::concat("node ", member.id.value(),
+                          " to be started with an empty data directory");
+    }
     if (peer.hello && !unborn(*peer.hello)) {
       return base::concat("a member of cluster incarnation ", peer::hex(peer.hello->incarnation),
                           " to let this node in");
@@ -209,6 +232,7 @@ std::string Birth::waiting_for() const {
     lowest = std::min(lowest, member.id);
   }
   if (!down.empty()) return base::concat("peers", down, " to be up");
+  if (restored()) return "this node to found the cluster";
   return base::concat("node ", lowest.value(), " to found the cluster");
 }
 

@@ -15,6 +15,11 @@
 // answered, so nobody founds either. Members of two clusters are told apart by their incarnations,
 // and an unborn node that hears of two joins neither.
 //
+// A restored data directory (storage/identity.h) founds its cluster anew under the same rule: every
+// other configured peer says "never a member". It has an incarnation already, and is not the lowest
+// id by need. It is the only voter of its founding record, as only its log has what was restored;
+// the others are learners until they have caught up.
+//
 // Belongs to the loop; no I/O.
 #pragma once
 
@@ -50,6 +55,9 @@ class Birth {
     // The configured peers, this node included, and what else the founding record says. The
     // instances are found out, not read from here.
     replication::Membership seed;
+    // Of a restored directory: what it founds its cluster with. Zeros: both are drawn.
+    storage::Incarnation incarnation{};
+    uint64_t hash_seed = 0;
   };
   struct Events {
     // Happens once: this node belongs to a cluster now. The owner makes it durable (save_birth,
@@ -93,6 +101,7 @@ class Birth {
   };
 
   void note(Peer& peer, const peer::Hello& theirs);
+  bool restored() const { return settings_.incarnation != storage::Incarnation{}; }
   bool may_found() const;
   void found();
   void become(const peer::Birth& birth, bool as_learner);

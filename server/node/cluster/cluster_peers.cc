@@ -98,7 +98,8 @@ void Cluster::form(const storage::Identity& identity, replication::Membership se
 
 void Cluster::make_birth(replication::Membership seed, std::optional<peer::Birth> birth,
                          std::function<void(const peer::Birth&, bool learner)> born) {
-  Birth::Settings settings{identity_.node, identity_.instance, std::move(seed)};
+  Birth::Settings settings{identity_.node, identity_.instance, std::move(seed),
+                           identity_.incarnation, identity_.hash_seed};
   Birth::Events events;
   events.send = [this](NodeId peer, const peer::Birth& offered) {
     if (PeerLink* link = ready_link(peer)) link->send(offered);
