@@ -79,6 +79,18 @@ def client_consistency(player: Player) -> Optional[str]:
     )
 
 
+def backup(player: Player) -> Optional[str]:
+    return _expect(
+        player.subject.connection("a"),
+        {
+            "BACKUP here": (
+                '-"ERR BACKUP needs an absolute path, of a directory on this node\'s machine"'
+            ),
+            "BACKUP": "-\"ERR wrong number of arguments for 'backup' command\"",
+        },
+    )
+
+
 def foreign_dump_is_refused(player: Player) -> Optional[str]:
     """A payload of redis-server is neither taken for our own nor restored as garbage."""
     player.reference.control.command("SET", "k", "value")
@@ -95,6 +107,7 @@ TESTS: Dict[str, Callable[[Player], Optional[str]]] = {
     "client-setinfo": client_setinfo,
     "client-capa": client_capa,
     "client-consistency": client_consistency,
+    "backup": backup,
     "foreign-dump-is-refused": foreign_dump_is_refused,
 }
 

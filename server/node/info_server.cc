@@ -189,6 +189,11 @@ void write_persistence_section(Node& node, InfoLines& lines) {
   lines.add("aof_pending_bio_fsync", 0);
   lines.add("aof_delayed_fsync", 0);
   write_wal(figures, lines);
+  lines.add("backup_in_progress", figures.backup.in_progress ? 1 : 0);
+  lines.add("backup_last_status", figures.backup.last_ok ? "ok" : "err");
+  lines.add("backup_last_time_sec", figures.backup.last_seconds);
+  lines.add("backup_last_bytes", figures.backup.last_bytes);
+  lines.add("backups", figures.backup.taken);
   if (figures.loading.loading) write_loading(figures.loading, lines);
 }
 

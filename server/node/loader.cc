@@ -28,6 +28,7 @@ void Loader::start() {
 void Loader::load_snapshot() {
   run_on_lane([this](Slot& slot) { slot.status = open_snapshot(); },
               [this](Slot&) {
+                if (absl::Status status = check_restored(); !status.ok()) return finish(status);
                 if (snapshot_ == nullptr) return begin_log();
                 if (absl::Status status = check_snapshot(); !status.ok()) return finish(status);
                 snapshot_loader_ = std::make_unique<storage::SnapshotLoader>(
@@ -38,7 +39,9 @@ void Loader::load_snapshot() {
 
 bool Loader::put_snapshot_aside(const absl::Status& status) {
   const bool loading_snapshot = log_ == nullptr && !result_.snapshots.empty();
-  if (!settings_.member || !loading_snapshot || !absl::IsDataLoss(status)) return false;
+  // A restored directory has nothing else to begin with.
+  const bool may = settings_.member && !settings_.identity.restored;
+  if (!may || !loading_snapshot || !absl::IsDataLoss(status)) return false;
   const std::string path = result_.snapshots.back().path;
   host_.log(LogLevel::kError,
             base::concat("ALARM: ", status.message(), "; the snapshot is put aside as ", path,
@@ -87,9 +90,16 @@ absl::Status Loader::open_snapshot() {
     if (!reader.ok()) return reader.status();
     snapshot.wall_ms = (*reader)->info().wall_ms;
     snapshot.bytes = (*reader)->file_bytes();
+    snapshot.names_members = !(*reader)->info().membership.empty();
     snapshot_ = *std::move(reader);
   }
   return absl::OkStatus();
+}
+
+absl::Status Loader::check_restored() const {
+  if (!settings_.identity.restored || snapshot_ != nullptr) return absl::OkStatus();
+  return absl::DataLossError(
+      base::concat(settings_.directory, ": a restored directory, and its snapshot is missing"));
 }
 
 absl::Status Loader::check_snapshot() const {
@@ -142,7 +152,19 @@ void Loader::begin_log() {
 }
 
 void Loader::load_log() {
+  if (settings_.identity.restored) return begin_restored_log();
   run_on_lane([this](Slot& slot) { slot.status = open_log(); }, [this](Slot&) { read_slice(); });
+}
+
+void Loader::begin_restored_log() {
+  run_on_lane(
+      [this](Slot& slot) {
+        auto log = storage::restored_log(host_.file_system(), settings_.directory, result_.applied,
+                                         result_.applied_hlc);
+        slot.status = log.status();
+        if (log.ok()) result_.log = *std::move(log);
+      },
+      [this](Slot&) { finish(absl::OkStatus()); });
 }
 
 absl::Status Loader::open_log() {

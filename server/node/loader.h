@@ -31,6 +31,7 @@ struct PublishedSnapshot {
   storage::Lsn lsn{0};  // of its cut
   uint64_t wall_ms = 0;
   uint64_t bytes = 0;
+  bool names_members = true;  // of the cluster; that of a restored directory may not
 };
 
 class Loader {
@@ -69,6 +70,7 @@ class Loader {
   };
 
   absl::Status open_snapshot();  // lane
+  absl::Status check_restored() const;
   absl::Status check_snapshot() const;
   void load_snapshot();
   // The snapshot cannot be read. True: it was put aside, the one before it is loaded.
@@ -80,6 +82,7 @@ class Loader {
   void read_block();
   void block_read(Slot& slot);
   absl::Status open_log();  // lane
+  void begin_restored_log();
   void load_log();
   void read_slice();
   void slice_read(Slot& slot);

@@ -51,6 +51,11 @@ std::string replication_id(const storage::Incarnation& incarnation) {
   return text;
 }
 
+absl::Status differing_keyspace() {
+  return absl::FailedPreconditionError(
+      "the keyspace of this node differs from the majority's: back up another node");
+}
+
 uint64_t keep_for_ms(const Options& options) {
   return static_cast<uint64_t>(options.keep_for_s) * 1000;
 }
@@ -105,9 +110,10 @@ std::string_view fsync_name(storage::FsyncPolicy policy) {
 }  // namespace
 
 Persistence::Persistence(Node& node)
-    : node_(node), taker_(node.host(), node.log(), [this](const SnapshotTaker::Outcome& outcome) {
-        snapshot_taken(outcome);
-      }) {}
+    : node_(node),
+      taker_(node.host(), node.log(),
+             [this](const SnapshotTaker::Outcome& outcome) { snapshot_taken(outcome); }),
+      backup_(node.host(), node.log()) {}
 
 Persistence::~Persistence() = default;
 
@@ -121,10 +127,17 @@ absl::Status Persistence::open() {
     absl::StatusOr<peer::Birth> birth = load_birth(node_.host().file_system(), directory_.path);
     if (!birth.ok() && !absl::IsNotFound(birth.status())) return birth.status();
     if (birth.ok()) birth_ = *std::move(birth);
-    load();
-    return absl::OkStatus();
+    const bool founds = directory_.identity.restored && !birth_.has_value() && has_peers(options);
+    if (!founds) {
+      load();
+      return absl::OkStatus();
+    }
+    node_.host().log(LogLevel::kInfo,
+                     "a restored data directory: its cluster is founded anew when all other nodes "
+                     "are up with empty ones");
+  } else {
+    node_.host().log(LogLevel::kInfo, "not a member of a cluster yet: waiting for its other nodes");
   }
-  node_.host().log(LogLevel::kInfo, "not a member of a cluster yet: waiting for its other nodes");
   node_.cluster().form(directory_.identity, configured_membership(options),
                        [this](const peer::Birth& birth, bool learner) { born(birth, learner); });
   return absl::OkStatus();
@@ -134,7 +147,7 @@ absl::Status Persistence::open() {
 void Persistence::born(const peer::Birth& birth, bool learner) {
   storage::FileSystem& files = node_.host().file_system();
   absl::Status status = save_birth(files, directory_.path, birth);
-  if (status.ok()) {
+  if (status.ok() && !storage::is_member(directory_.identity)) {
     status = storage::join_cluster(files, directory_, birth.incarnation, birth.hash_seed);
   }
   if (!status.ok()) {
@@ -295,7 +308,12 @@ void Persistence::begin_with_founding_record(ClusterStart& start) {
   const replication::Member* self = start.membership.find(directory_.identity.node);
   const bool founder = self != nullptr && self->instance == directory_.identity.instance;
   const storage::Position position{record.header.term, record.header.lsn};
-  if (!founder || node_.log().last().lsn >= position.lsn) return;
+  if (!founder) return;
+  if (node_.log().last().lsn >= position.lsn) {
+    // Of a restored directory: what the others have to catch up with lies before the log's begin.
+    start.membership_lsn = start.commit.lsn;
+    return;
+  }
   node_.log().accept(std::span(&record, 1));
   node_.log().commit_to(position);
   start.log.append(position);
@@ -319,12 +337,14 @@ void Persistence::snapshot_installed(PublishedSnapshot snapshot) {
 
 void Persistence::let_go(std::unique_ptr<storage::Keyspace> keyspace) {
   wanted_ = false;
+  if (backup_.writing()) return backup_.abandon(std::move(keyspace));
   taker_.abandon(std::move(keyspace));
 }
 
 bool Persistence::step() {
   if (!node_.loaded()) return false;
   if (taker_.in_progress()) return taker_.step();
+  if (backup_.writing() || backup_.waiting()) return step_backup();
   if (wanted_) return start_snapshot().ok() && !wanted_;
   if (node_.monotonic_us() - last_check_us_ < kCheckIntervalUs) return false;
   last_check_us_ = node_.monotonic_us();
@@ -349,11 +369,22 @@ bool Persistence::snapshot_due() const {
 absl::Status Persistence::start_snapshot() {
   if (!node_.loaded()) return absl::UnavailableError("the data is being loaded");
   if (taker_.in_progress()) return absl::UnavailableError("Background save already in progress");
+  // There is one cut at a time: a backup's comes first if it is there first.
+  std::optional<storage::SnapshotInfo> info;
+  if (!backup_.writing()) info = cut();
+  wanted_ = !info.has_value();
+  if (wanted_) return absl::OkStatus();
+  started_us_ = node_.monotonic_us();
+  taker_.start(node_.keyspace(), *std::move(info), directory_.path);
+  return absl::OkStatus();
+}
+
+std::optional<storage::SnapshotInfo> Persistence::cut() const {
   // Inside a transaction the cut has to wait for the end of its record. A snapshot holds the
   // membership in force at its cut.
-  wanted_ = node_.log().record_open() ||
-            node_.cluster().replica().membership_lsn() > node_.log().applied().lsn;
-  if (wanted_) return absl::OkStatus();
+  const bool early = node_.log().record_open() ||
+                     node_.cluster().replica().membership_lsn() > node_.log().applied().lsn;
+  if (early) return std::nullopt;
   storage::SnapshotInfo info;
   info.incarnation = directory_.identity.incarnation;
   info.node = directory_.identity.node;
@@ -361,9 +392,31 @@ absl::Status Persistence::start_snapshot() {
   info.hlc = node_.log().applied_hlc();
   info.membership = replication::encode_membership(node_.cluster().membership());
   info.wall_ms = static_cast<uint64_t>(node_.now_ms());
-  started_us_ = node_.monotonic_us();
-  taker_.start(node_.keyspace(), std::move(info), directory_.path);
+  return info;
+}
+
+absl::Status Persistence::start_backup(const std::string& directory, Backup::Done done) {
+  if (!node_.loaded()) return absl::UnavailableError("the data is being loaded");
+  if (backup_.in_progress()) return absl::UnavailableError("a backup is in progress already");
+  if (node_.cluster().keyspace_differs()) return differing_keyspace();
+  backup_.start(directory, directory_.identity, birth_, std::move(done));
   return absl::OkStatus();
+}
+
+bool Persistence::step_backup() {
+  if (backup_.writing()) return backup_.step();
+  if (node_.cluster().keyspace_differs()) {
+    backup_.fail(differing_keyspace());
+    return false;
+  }
+  std::optional<storage::SnapshotInfo> info = cut();
+  if (!info.has_value()) return false;
+  // A lone node is the only one that its membership names; a restored one has another instance.
+  if (!birth_.has_value() && node_.cluster().membership().members.size() == 1) {
+    info->membership.clear();
+  }
+  backup_.write(node_.keyspace(), *std::move(info));
+  return true;
 }
 
 bool Persistence::snapshot_in_progress() const { return wanted_ || taker_.in_progress(); }
@@ -468,6 +521,7 @@ uint64_t Persistence::changes_since_snapshot() const {
 
 PersistenceFigures Persistence::figures() const {
   PersistenceFigures figures;
+  figures.backup = backup_.figures();
   figures.fsync_policy = fsync_name(node_.options().values().fsync);
   if (loader_ != nullptr) figures.loading = loader_->progress();
   figures.snapshot_in_progress = taker_.in_progress();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "server/node/backup.h"
 #include "server/node/cluster/peer_message.h"
 #include "server/node/loader.h"
 #include "server/node/loading_progress.h"
@@ -42,6 +43,7 @@ struct PersistenceFigures {
   uint64_t wal_pending_bytes = 0;  // queued, not written
   uint64_t wal_segments = 0, wal_fsyncs = 0, wal_batches = 0, wal_last_fsync_us = 0;
   std::string fsync_policy;
+  BackupFigures backup;
 };
 
 class Persistence {
@@ -52,9 +54,10 @@ class Persistence {
   // Locks and opens the data directory, begins to load it.
   absl::Status open();
   // --- For the cluster.
-  // The newest snapshot that has its name; nullptr: none.
+  // The newest snapshot that has its name and names the members; nullptr: none.
   const PublishedSnapshot* newest_snapshot() const {
-    return snapshots_.empty() ? nullptr : &snapshots_.back();
+    const bool there = !snapshots_.empty() && snapshots_.back().names_members;
+    return there ? &snapshots_.back() : nullptr;
   }
   // One that was received from the leader.
   void snapshot_installed(PublishedSnapshot snapshot);
@@ -66,6 +69,10 @@ class Persistence {
   // Takes the cut now and writes beside the loop. kUnavailable while one is in progress or loading.
   absl::Status start_snapshot();
   bool snapshot_in_progress() const;
+  // Writes `directory`, which must not exist or be empty, beside the loop: a server can be started
+  // on it (backup.h). `done` is called on the loop. kUnavailable while one is in progress or
+  // loading, kFailedPrecondition if this keyspace is known to be wrong.
+  absl::Status start_backup(const std::string& directory, Backup::Done done);
   // An option was changed.
   void options_changed();
 
@@ -82,6 +89,9 @@ class Persistence {
   void born(const peer::Birth& birth, bool learner);
   bool member() const;
   bool snapshot_due() const;
+  // Of the keyspace as it is now; nullopt: the cut has to wait.
+  std::optional<storage::SnapshotInfo> cut() const;
+  bool step_backup();
   void snapshot_taken(const SnapshotTaker::Outcome& outcome);
   // Lets go of the log and the snapshots that nothing needs any more.
   void retire();
@@ -94,6 +104,7 @@ class Persistence {
   bool newborn_ = false;              // its log begins with this start
   std::unique_ptr<Loader> loader_;
   SnapshotTaker taker_;
+  Backup backup_;
   std::vector<PublishedSnapshot> snapshots_;  // oldest first
   std::vector<std::string> forgotten_;        // snapshots of no use: removed with the next
   bool retiring_ = false;                     // a job is on the lane

@@ -56,6 +56,7 @@ void slowlog_len_command(CommandContext& context);
 void slowlog_reset_command(CommandContext& context);
 
 // server_persistence.cc
+void backup_command(CommandContext& context);
 void bgrewriteaof_command(CommandContext& context);
 void bgsave_command(CommandContext& context);
 void lastsave_command(CommandContext& context);

@@ -1,4 +1,8 @@
-// Snapshots on request, and SHUTDOWN.
+// Snapshots and backups on request, and SHUTDOWN.
+#include <memory>
+#include <optional>
+#include <string>
+
 #include "base/text.h"
 #include "server/node/commands/arguments.h"
 #include "server/node/commands/server_handlers.h"
@@ -60,6 +64,36 @@ void bgrewriteaof_command(CommandContext& context) {
   if (start_snapshot(context)) {
     context.reply.simple_string("Background append only file rewriting started");
   }
+}
+
+// BACKUP path
+void backup_command(CommandContext& context) {
+  const std::string_view path = context.arguments[1];
+  if (!path.starts_with('/') || path.find('\0') != std::string_view::npos) {
+    context.reply.error("ERR BACKUP needs an absolute path, of a directory on this node's machine");
+    return;
+  }
+  // The client may leave before its backup is done.
+  auto outcome = std::make_shared<std::optional<absl::Status>>();
+  const absl::Status begun = context.node.persistence().start_backup(
+      std::string(path), [outcome](const absl::Status& status) { *outcome = status; });
+  if (!begun.ok()) {
+    context.reply.error(base::concat("ERR ", begun.message()));
+    return;
+  }
+  auto blocked = std::make_unique<Blocked>();
+  blocked->unblockable = false;
+  blocked->try_finish = [outcome](Session& session) {
+    if (!outcome->has_value()) return false;
+    if ((*outcome)->ok()) {
+      session.writer().ok();
+    } else {
+      session.writer().error(base::concat("ERR ", (*outcome)->message()));
+    }
+    return true;
+  };
+  blocked->on_timeout = [](Session&) {};
+  context.node.block(context.session, std::move(blocked));
 }
 
 // LASTSAVE
