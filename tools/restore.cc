@@ -55,6 +55,7 @@ class Restore {
   const RestoreOptions& options_;
   Progress& progress_;
   storage::Identity identity_;
+  bool alone_ = false;                             // `from` is of a node that has no cluster
   std::unique_ptr<storage::SnapshotReader> base_;  // null: from the log's first record on
   std::optional<storage::Lsn> oldest_snapshot_;    // behind the point
   std::unique_ptr<storage::Keyspace> keyspace_;
@@ -71,6 +72,12 @@ absl::StatusOr<RestoreReport> Restore::run() {
   if (!is_member(identity_)) {
     return absl::FailedPreconditionError(
         base::concat(options_.from, ": never a member of a cluster; there is nothing in it"));
+  }
+  const std::string birth = storage::join_path(options_.from, kBirthName);
+  alone_ = absl::IsNotFound(files_.open(birth, storage::OpenMode::kRead).status());
+  if (alone_ && options_.rejoin) {
+    return absl::FailedPreconditionError(base::concat(
+        options_.from, ": of a node alone; there is no cluster that it could come back to"));
   }
   if (absl::Status status = begin_restored_directory(files_, options_.to); !status.ok()) {
     return status;
@@ -92,9 +99,7 @@ absl::Status Restore::build() {
                                               report_.position.lsn.value(), ", without a log"));
   }
   // A node alone commits what it writes.
-  const std::string birth = storage::join_path(options_.from, kBirthName);
-  const bool alone = absl::IsNotFound(files_.open(birth, storage::OpenMode::kRead).status());
-  if (alone) report_.commit = report_.position.lsn;
+  if (alone_) report_.commit = report_.position.lsn;
   if (report_.position.lsn == storage::Lsn{0}) {
     return absl::NotFoundError(
         base::concat(options_.from, ": nothing happened until ", options_.until.text()));
@@ -232,6 +237,8 @@ absl::Status Restore::apply_log() {
     if (*record == nullptr) return check_end((*log)->log());
     if (!wanted(**record)) return absl::OkStatus();
     apply(**record);
+    // Damage behind it is of no interest.
+    if (options_.until.lsn == report_.position.lsn) return absl::OkStatus();
     progress_.reach((*log)->progress().bytes_read);
   }
 }
@@ -300,10 +307,6 @@ absl::Status Restore::write_snapshot() {
 absl::Status Restore::copy_birth() {
   const auto from =
       files_.open(storage::join_path(options_.from, kBirthName), storage::OpenMode::kRead);
-  if (absl::IsNotFound(from.status())) {
-    return absl::FailedPreconditionError(base::concat(
-        options_.from, ": of a node alone; there is no cluster that it could come back to"));
-  }
   if (!from.ok()) return from.status();
   std::string bytes(kCopyBytes, '\0');
   const auto got = (*from)->read_at(0, bytes.data(), bytes.size());

@@ -291,7 +291,7 @@ TEST_F(KvorumWalTest, RestoreRefusesWhatItCannotDo) {
   refused(from + root_ + "/new --rejoin", 2, "of a node alone");
   refused("--from " + root_ + "/nothing --to " + root_ + "/new", 2, "not a kvorum data directory");
   EXPECT_TRUE(std::filesystem::is_empty(root_ + "/new")) << "and left nothing behind";
-  damage(segment_, 1536 + 300);  // in the second record, of three
+  damage(segment_, 1024 + 300);  // in the second record of three
   refused(from + root_ + "/new", 1, "what is before it can be restored: --until 1");
   EXPECT_EQ(run("restore " + from + root_ + "/new --until 1").status, 0);
 }

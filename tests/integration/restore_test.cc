@@ -191,6 +191,9 @@ TEST_F(RestoreClusterTest, AWholeClusterGoesBackToAPoint) {
   delete_half(cluster_->node(3));
   expect_equal_keyspaces();
   stop_all(SIGKILL);
+  const Outcome diff = kvorum_wal({"diff", directory(1), directory(3)});
+  EXPECT_EQ(diff.exit, (Exit{0, 0})) << diff.output << diff.error;
+  EXPECT_THAT(diff.output, HasSubstr("\ncommitted records: no difference\n"));
 
   const std::string kept = cluster_->node(2).root() + "/kept";
   std::filesystem::rename(directory(2), kept);
