@@ -23,7 +23,11 @@ class MembersTest : public ClusterFixture {
   }
   // A process for a node that no member knows; `peers`: those its configuration names besides it.
   Member& start_new(uint16_t id, const std::vector<uint16_t>& peers) {
+    const ClusterHost& other = alive().front()->host;
     Member& member = *members.emplace_back(std::make_unique<Member>(id));
+    // Their clocks agree, or the new ones would find the leader's wrong.
+    member.host.wall_now_us = other.wall_now_us;
+    member.host.monotonic_now_us = other.monotonic_now_us;
     set(member, "id", std::to_string(id));
     set(member, "port", std::to_string(7000 + id));
     set(member, "cluster-id", "test");
