@@ -20,6 +20,10 @@ class ScenarioMembersTest : public testing::Test {
     const std::string id = std::to_string(added);
     return story.client(through).ask({"MEMBER", "ADD", id, "node-" + id + ":7000"});
   }
+  static std::string add_learner(Scenario& story, Endpoint through, Endpoint added) {
+    const std::string id = std::to_string(added);
+    return story.client(through).ask({"MEMBER", "ADD", id, "node-" + id + ":7000", "LEARNER"});
+  }
   static bool wait_for_voter(Scenario& story, Endpoint id) {
     return story.simulation().run_until(
         [&] { return story.node(id).loaded() && replica_of(story, id).is_voter(); }, 20'000'000);
@@ -29,10 +33,12 @@ class ScenarioMembersTest : public testing::Test {
 // Dissertation, figure 4.6: the record that removes the leader is in its log alone. The other one
 // cannot win, so the removed one has to, and counts itself in no majority.
 TEST_F(ScenarioMembersTest, ALeaderThatCrashesWhileItRemovesItselfComesBackToFinishThat) {
-  Scenario story(3);
+  Scenario story(3, with_spare);
   story.elect();
   const Endpoint third = story.follower();
   ASSERT_EQ(remove(story, story.leader(), third), "OK");
+  // A cluster of one member keeps no records in memory for the checkers to see.
+  ASSERT_EQ(add_learner(story, story.leader(), 4), "OK");
   story.crash(third);
   const Endpoint old = story.leader(), other = 6 - old - third;
   EXPECT_EQ(story.client(old).ask({"SET", "k", "v"}), "OK");
@@ -46,7 +52,7 @@ TEST_F(ScenarioMembersTest, ALeaderThatCrashesWhileItRemovesItselfComesBackToFin
   ASSERT_TRUE(story.simulation().run_until(
       [&] { return story.leader() == other && replica_of(story, other).settled(); }, 10'000'000));
   EXPECT_EQ(story.client(other).ask({"GET", "k"}), "v");
-  EXPECT_EQ(replica_of(story, other).membership().members.size(), 1u);
+  EXPECT_EQ(replica_of(story, other).membership().voters().size(), 1u);
   story.expect_recovery();
 }
 
