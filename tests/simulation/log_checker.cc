@@ -159,7 +159,8 @@ void LogChecker::voters(uint32_t node, uint64_t in_force) {
   }
 }
 
-// Whoever tells of the commit may know an older membership than the leader that has counted.
+// The commit may have been counted before a membership of the same turn was made; and whoever tells
+// of it may know an older one than the leader that has counted.
 bool LogChecker::on_a_majority(const Known& known, uint64_t membership_lsn) const {
   const auto majority_of = [&](uint64_t voters) {
     return std::popcount(known.synced_on & voters) >= std::popcount(voters) / 2 + 1;
@@ -265,7 +266,7 @@ void LogChecker::commit_record(uint32_t node, uint64_t lsn, Term term) {
     return;
   }
   // The first record is the cluster's birth, which nobody votes on.
-  if (lsn > 1 && !on_a_majority(*known, membership_of(node, UINT64_MAX))) {
+  if (lsn > 1 && !on_a_majority(*known, membership_of(node, lsn))) {
     fail("node ", node, " commits lsn ", lsn, " of term ", term.value(), ", which ",
          std::popcount(known->synced_on), " nodes have on disk");
   }
