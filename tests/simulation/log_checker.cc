@@ -137,9 +137,16 @@ uint64_t LogChecker::membership_of(uint32_t node, uint64_t lsn) const {
   return 0;
 }
 
+// A full disk cost the node a membership that it knew to be committed, though not the knowledge.
+bool LogChecker::lost_after_commit(uint32_t node, uint64_t newest, uint64_t in_force) const {
+  const auto end = memberships_.upper_bound(nodes_[node].heard_committed);
+  return std::any_of(memberships_.upper_bound(newest), end,
+                     [&](uint64_t lsn) { return voters_at(node, lsn) == in_force; });
+}
+
 void LogChecker::voters(uint32_t node, uint64_t in_force) {
   const uint64_t newest = membership_of(node, UINT64_MAX);
-  if (in_force != voters_at(node, newest)) {
+  if (in_force != voters_at(node, newest) && !lost_after_commit(node, newest, in_force)) {
     fail("node ", node, " does not go by the membership of lsn ", newest,
          ", the newest in its log");
   }
@@ -250,6 +257,7 @@ void LogChecker::commit(uint32_t node, uint64_t lsn) {
   lsn = std::min(lsn, log.last);
   for (uint64_t at = log.committed + 1; at <= lsn; ++at) commit_record(node, at, log.terms[at]);
   log.committed = std::max(log.committed, lsn);
+  log.heard_committed = std::max(log.heard_committed, lsn);
 }
 
 void LogChecker::commit_record(uint32_t node, uint64_t lsn, Term term) {

@@ -80,6 +80,7 @@ class LogChecker {
   struct Log {
     std::vector<storage::Term> terms;  // by lsn; 0: not known
     uint64_t last = 0, committed = 0, synced = 0;
+    uint64_t heard_committed = 0;       // as `committed`, and does not go back with the log
     std::vector<storage::Term> before;  // the process ended: what was synced
     uint64_t synced_before = 0;
   };
@@ -89,6 +90,7 @@ class LogChecker {
   Known& learn(Log& log, const storage::RecordView& record);
   // The lsn of the newest membership in the node's log up to there; 0: of the founders.
   uint64_t membership_of(uint32_t node, uint64_t lsn) const;
+  bool lost_after_commit(uint32_t node, uint64_t newest, uint64_t in_force) const;
   uint64_t voters_at(uint32_t node, uint64_t membership_lsn) const;
   // Of one of the memberships from that lsn on.
   bool on_a_majority(const Known& known, uint64_t membership_lsn) const;

@@ -139,6 +139,8 @@ void SimulatedNetwork::pump(Connection& connection, Side side) {
     std::string& front = stream.unsent.front();
     const size_t left = front.size() - stream.front_taken;
     const size_t size = std::min(left, parameters_.window_bytes - stream.in_flight);
+    // RFC 1122, 4.2.3.4: no tiny pieces because a little room has become free.
+    if (size < left && size < parameters_.window_bytes / 2) return;
     std::string piece = stream.front_taken == 0 && size == left
                             ? std::move(front)
                             : front.substr(stream.front_taken, size);
