@@ -305,4 +305,16 @@ absl::Status finish_restored_directory(FileSystem& files, const std::string& pat
   return write_identity(files, without_slashes(path), identity);
 }
 
+absl::Status remove_restored_directory(FileSystem& files, const std::string& path) {
+  const std::string trimmed = without_slashes(path);
+  const auto names = files.list(trimmed);
+  if (!names.ok()) return names.status();
+  if (std::find(names->begin(), names->end(), kIdentityName) != names->end()) {
+    return absl::OkStatus();
+  }
+  absl::Status result;
+  for (const std::string& name : *names) result.Update(files.remove(join_path(trimmed, name)));
+  return result;
+}
+
 }  // namespace kvorum::storage

@@ -82,6 +82,10 @@ struct DataDirectory {
 [[nodiscard]] absl::Status finish_restored_directory(FileSystem& files, const std::string& path,
                                                      Identity identity);
 
+// For one that could not be finished: removes the files in it. Nothing if it has an identity: then
+// somebody else has finished it.
+[[nodiscard]] absl::Status remove_restored_directory(FileSystem& files, const std::string& path);
+
 // Reads the identity file without lock or change, for tools. kNotFound if there is none.
 [[nodiscard]] absl::StatusOr<Identity> read_identity(FileSystem& files, const std::string& path);
 

@@ -49,7 +49,6 @@ class Restore {
   absl::Status check_end(const storage::RecoveredLog& log) const;
   absl::Status write_snapshot();
   absl::Status copy_birth();
-  absl::Status remove_all();
 
   storage::FileSystem& files_;
   const RestoreOptions& options_;
@@ -85,7 +84,7 @@ absl::StatusOr<RestoreReport> Restore::run() {
   absl::Status status = build();
   progress_.clear();
   if (status.ok()) return report_;
-  status.Update(remove_all());
+  status.Update(remove_restored_directory(files_, options_.to));
   return status;
 }
 
@@ -316,16 +315,6 @@ absl::Status Restore::copy_birth() {
   const std::array<std::string_view, 1> pieces = {std::string_view(bytes).substr(0, *got)};
   if (absl::Status status = (*to)->write_at(0, pieces); !status.ok()) return status;
   return (*to)->sync();
-}
-
-absl::Status Restore::remove_all() {
-  const auto names = files_.list(options_.to);
-  if (!names.ok()) return names.status();
-  absl::Status result;
-  for (const std::string& name : *names) {
-    result.Update(files_.remove(storage::join_path(options_.to, name)));
-  }
-  return result;
 }
 
 }  // namespace

@@ -70,18 +70,11 @@ void Backup::snapshot_taken(const SnapshotTaker::Outcome& outcome) {
       });
 }
 
-// Without an identity nothing there counts; so that another try finds room, and no files.
+// Without an identity nothing there counts. What is ours goes, so that another try finds room.
 void Backup::clean_up(const absl::Status& failure) {
   run_on_lane(
       [this]() -> absl::Status {
-        storage::FileSystem& files = host_.file_system();
-        const auto names = files.list(directory_);
-        if (!names.ok()) return names.status();
-        absl::Status result;
-        for (const std::string& name : *names) {
-          result.Update(files.remove(base::concat(directory_, "/", name)));
-        }
-        return result;
+        return storage::remove_restored_directory(host_.file_system(), directory_);
       },
       [this, failure](const absl::Status& status) {
         if (!status.ok()) {
