@@ -18,8 +18,6 @@ int64_t seconds_since(const Node& node, int64_t then_us) {
   return then_us == 0 ? -1 : std::max<int64_t>(0, node.monotonic_us() - then_us) / 1'000'000;
 }
 
-bool follows(const Cluster& cluster) { return cluster.started() && !cluster.leads(); }
-
 void write_sync(Node& node, InfoLines& lines) {
   const SnapshotTransfer::Progress sync = node.cluster().snapshots().received();
   const uint64_t left = sync.total_bytes - std::min(sync.total_bytes, sync.done_bytes);
@@ -124,7 +122,7 @@ void write_membership(Node& node, InfoLines& lines) {
 }  // namespace
 
 void write_replication_section(Node& node, InfoLines& lines) {
-  const bool follower = follows(node.cluster());
+  const bool follower = node.cluster().follows();
   lines.add("role", follower ? "slave" : "master");
   if (follower) write_leader_link(node, lines);
   const std::vector<FollowerView> followers = connected_followers(node);

@@ -395,6 +395,10 @@ void Cluster::log_tail_lost(Position kept) {
 
 bool Cluster::leads() const { return node_.log().leading(); }
 
+bool Cluster::follows() const {
+  return started() ? !leads() : node_.options().values().peers.size() > 1;
+}
+
 NodeId Cluster::leader() const { return replica_ == nullptr ? NodeId{0} : replica_->leader(); }
 
 std::string Cluster::leader_address() const {

@@ -90,6 +90,8 @@ class Cluster {
   // --- For commands.
   // This node executes: it leads, has applied its whole log, and may accept writes.
   bool leads() const;
+  // One of several, and not their leader: also while it loads, or the cluster is forming.
+  bool follows() const;
   storage::NodeId leader() const;
   std::string leader_address() const;  // host:port; empty: no leader known
   storage::Term term() const { return replica_->term(); }

@@ -141,9 +141,7 @@ void hello_command(CommandContext& context) {
   reply.bulk("mode");
   reply.bulk("standalone");
   reply.bulk("role");
-  const Cluster& cluster = context.node.cluster();
-  const bool follows = cluster.started() && !cluster.leads();
-  reply.bulk(follows ? "replica" : "master");
+  reply.bulk(context.node.cluster().follows() ? "replica" : "master");
   reply.bulk("modules");
   reply.array(0);
 }

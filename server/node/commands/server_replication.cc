@@ -167,8 +167,7 @@ void reply_follower(CommandContext& context) {
 
 // ROLE
 void role_command(CommandContext& context) {
-  const Cluster& cluster = context.node.cluster();
-  if (cluster.started() && !cluster.leads()) {
+  if (context.node.cluster().follows()) {
     reply_follower(context);
   } else {
     reply_master(context);

@@ -78,6 +78,8 @@ TEST_F(MembersTest, ANodeThatStartsBeforeItIsAddedWaitsAndSaysForWhat) {
   EXPECT_FALSE(early.node->loaded());
   EXPECT_THAT(say(early, {"GET", "k"}),
               AllOf(StartsWith("-CLUSTERDOWN"), HasSubstr("MEMBER ADD 4")));
+  EXPECT_THAT(say(early, {"INFO", "replication"}), HasSubstr("role:slave\r\n"));
+  EXPECT_THAT(say(early, {"HELLO"}), HasSubstr("role\r\n$7\r\nreplica\r\n"));
   EXPECT_EQ(say(*leader(), {"MEMBER", "ADD", "4", address(4)}), "+OK\r\n");
   EXPECT_TRUE(wait_for([&] { return is_voter(early); }));
 }
