@@ -8,7 +8,7 @@ from load import Spread, slice_ratios
 from report import Row
 from servers import BenchError
 
-QUORUM_CONNECTIONS = (1, 50, 200)
+QUORUM_LOADS = ((1, 1), (50, 1), (50, 16), (200, 1))  # connections, pipeline
 FAILOVER_CLIENTS = 50
 
 
@@ -30,12 +30,13 @@ def quorum(bench):
                 for name, template in zip(bench.names, bench.templates)]
     rows = []
     with running(clusters):
-        for connections in QUORUM_CONNECTIONS:
+        for connections, pipeline in QUORUM_LOADS:
             leaders = [cluster.wait_until_complete() for cluster in clusters]
             targets = bench.load(leaders, workload="set", keys=bench.scale.keys,
-                                 connections=connections, slices=bench.scale.slices,
+                                 connections=connections, pipeline=pipeline,
+                                 slices=bench.scale.slices,
                                  slice_ms=bench.scale.slice_ms, warmup_slices=2).results()
-            label = f"SET c={connections} P=1"
+            label = f"SET c={connections} P={pipeline}"
             bench.details[f"quorum: {label}"] = targets
             rows += quorum_rows(label, targets)
     return rows
