@@ -35,9 +35,9 @@ ChaosCluster::ChaosCluster(const std::string& directory, uint64_t seed, bool pla
             "--protected-mode",
             "no"};
   small_disk_node_ = static_cast<int>(random.between(1, kNodes));
-  if (!plain) namespaces_ = NamespaceLinks::make(kNodes);
+  if (!plain) namespaces_ = NamespaceLinks::make(kMostNodes);
   std::vector<integration::Surroundings> surroundings;
-  for (int i = 1; i <= kNodes; ++i) {
+  for (int i = 1; i <= kMostNodes; ++i) {
     clocks_.push_back(std::make_unique<WallClock>(base::concat(directory, "/clock-", i)));
     integration::Surroundings& each = surroundings.emplace_back();
     each.environment = clocks_.back()->environment();
@@ -53,21 +53,60 @@ ChaosCluster::ChaosCluster(const std::string& directory, uint64_t seed, bool pla
     proxy_ = std::make_unique<ProxyLinks>(processes_->network());
     links_ = proxy_.get();
   }
+  for (int i = 1; i <= kNodes; ++i) present_.insert(i);
+  for (const int number : present_) configure(number, present_);
   if (!plain) {
     small_disk_ = SmallDisk::make(processes_->node(small_disk_node_).data_directory());
   }
 }
 
 bool ChaosCluster::start() {
-  for (int i = 1; i <= kNodes; ++i) launch(i);
-  for (int i = 1; i <= kNodes; ++i) {
-    if (!processes_->wait_in_order(i)) return false;
+  for (const int number : present_) launch(number);
+  for (const int number : present_) {
+    if (!processes_->wait_in_order(number)) return false;
   }
   return processes_->wait_for_leader() != 0;
 }
 
 std::unique_ptr<integration::Client> ChaosCluster::connect(int number, int patience_ms) {
   return processes_->node(number).connect(patience_ms);
+}
+
+std::optional<integration::Reply> ChaosCluster::command(int number,
+                                                        const integration::Arguments& arguments,
+                                                        int patience_ms) {
+  const auto client = connect(number, patience_ms);
+  return client == nullptr ? std::nullopt : client->command(arguments);
+}
+
+void ChaosCluster::configure(int number, const std::set<int>& listed) {
+  std::set<int> all = listed;
+  all.insert(number);
+  std::string peers;
+  for (const int each : all) {
+    const auto [host, port] = peer_address(each);
+    peers += base::concat(peers.empty() ? "" : ",", each, "=", host, ":", port);
+  }
+  processes_->configure(number, peers);
+}
+
+void ChaosCluster::bring(int number, const std::set<int>& listed, bool empty) {
+  if (empty) wipe(number);
+  configure(number, listed);
+  present_.insert(number);
+  launch(number);
+}
+
+integration::Exit ChaosCluster::take_away(int number) {
+  const integration::Exit exit = stop(number);
+  present_.erase(number);
+  return exit;
+}
+
+// Who is started without its data is given the members of now, as its first ones may be gone.
+void ChaosCluster::wipe(int number) {
+  processes_->node(number).wipe();
+  configure(number, present_);
 }
 
 std::pair<std::string, std::string> ChaosCluster::peer_address(int number) const {
@@ -113,17 +152,16 @@ void ChaosCluster::resume(int number) {
 }
 
 int ChaosCluster::leader() {
-  for (int i = 1; i <= kNodes; ++i) {
+  for (const int i : present_) {
     if (down(i) || paused_.contains(i)) continue;
-    const auto client = connect(i, kImpatienceMs);
-    const auto role = client == nullptr ? std::nullopt : client->command({"ROLE"});
+    const auto role = command(i, {"ROLE"}, kImpatienceMs);
     if (role && !role->elements.empty() && role->elements[0].text == "master") return i;
   }
   return 0;
 }
 
 std::string ChaosCluster::unexpected_end() {
-  for (int i = 1; i <= kNodes; ++i) {
+  for (const int i : present_) {
     if (!down(i) || told_.contains(i)) continue;
     const integration::Exit exit = processes_->node(i).exit();
     const bool crashed = exit.signal != 0 && exit.signal != SIGKILL;
@@ -158,7 +196,7 @@ std::string ChaosCluster::surroundings() const {
 }
 
 void ChaosCluster::keep_files() {
-  for (int i = 1; i <= kNodes; ++i) processes_->node(i).keep_files();
+  for (int i = 1; i <= kMostNodes; ++i) processes_->node(i).keep_files();
   if (small_disk_ != nullptr) {
     small_disk_->rescue(base::concat(directory_, "/node-", small_disk_node_, "-data"));
   }

@@ -1,5 +1,5 @@
-// Three real nodes with real files, and all that can be done to them. One thread: the one that
-// started the nodes, which end with it.
+// Three real nodes with real files, room for two more, and all that can be done to them. One
+// thread: the one that started the nodes, which end with it.
 #pragma once
 
 #include <memory>
@@ -18,18 +18,30 @@ namespace kvorum::chaos {
 
 class ChaosCluster {
  public:
-  static constexpr int kNodes = 3;
+  static constexpr int kNodes = 3;      // at first
+  static constexpr int kMostNodes = 5;  // numbers are from 1 to this one
 
   // In the place of files of everybody's: below `directory`, which stays. Namespaces and a small
   // disk are tried unless `plain`. REQUIRES: the process has one thread.
   ChaosCluster(const std::string& directory, uint64_t seed, bool plain);
 
-  // Starts all nodes; false if they do not serve in time.
+  // Starts the first nodes; false if they do not serve in time.
   bool start();
 
   integration::ClusterProcess& processes() { return *processes_; }
-  // Any thread.
+  // Any thread. Null if the node does not answer, or is not there.
   std::unique_ptr<integration::Client> connect(int number, int patience_ms);
+  // One command on a connection of its own; nothing if there is no answer in time.
+  std::optional<integration::Reply> command(int number, const integration::Arguments& arguments,
+                                            int patience_ms);
+
+  // Those that are members, are about to be, or have not been taken away since: up or down.
+  const std::set<int>& present() const { return present_; }
+  // Starts a node that is not there, whose configuration names these and itself: on an empty
+  // directory, or on what it left when it was taken away. No member knows it yet.
+  void bring(int number, const std::set<int>& listed, bool empty);
+  // The exit of a clean stop; the node is not there any more, its directory stays.
+  integration::Exit take_away(int number);
   // Host and port, as the other nodes know it.
   std::pair<std::string, std::string> peer_address(int number) const;
   Links& links() { return *links_; }
@@ -42,6 +54,8 @@ class ChaosCluster {
   void kill(const std::set<int>& numbers);
   // The exit of a clean stop.
   integration::Exit stop(int number);
+  // Removes what is on its disk. REQUIRES: it is down and not the one with a small disk.
+  void wipe(int number);
   // On what is on its disk; does not wait.
   void launch(int number, const std::string& fail_points = {});
   // The node may end by itself from now on until it is launched again.
@@ -67,10 +81,13 @@ class ChaosCluster {
 
  private:
   std::string log_path(int number) const;
+  // The node's configuration names these and itself from its next start on.
+  void configure(int number, const std::set<int>& listed);
 
   const std::string directory_;
   std::vector<std::string> flags_;
   std::vector<std::unique_ptr<WallClock>> clocks_;
+  std::set<int> present_;
   std::unique_ptr<NamespaceLinks> namespaces_;
   std::unique_ptr<integration::ClusterProcess> processes_;
   std::unique_ptr<ProxyLinks> proxy_;

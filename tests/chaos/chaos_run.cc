@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 
 #include "base/text.h"
@@ -39,7 +40,7 @@ ChaosRun::ChaosRun(const RunOptions& options)
       nemesis_(cluster_, tally_, options.seed, [this](const std::string& event) { tell(event); }) {
   for (int i = 0; i < kClients; ++i) {
     clients_.push_back(std::make_unique<LoadClient>(
-        i, ChaosCluster::kNodes, options.seed,
+        i, ChaosCluster::kMostNodes, options.seed,
         [this](int node, int patience_ms) { return cluster_.connect(node, patience_ms); }, groups_,
         tally_));
   }
@@ -101,6 +102,7 @@ void ChaosRun::settle() {
   tell("the end: everything is healed");
   nemesis_.heal();
   if (!tally_.failed()) expect_progress();
+  if (!tally_.failed()) expect_members();
   for (const auto& client : clients_) client->stop();
   if (!tally_.failed()) read_what_is_left();
   groups_.retire_all();
@@ -119,11 +121,33 @@ void ChaosRun::expect_progress() {
   const bool goes_on =
       eventually([&] { return tally_.figures().acknowledged_writes >= before + kProgress; });
   if (!goes_on) tally_.fail("everything was healed, and hardly a write is acknowledged");
-  for (int i = 1; i <= ChaosCluster::kNodes; ++i) {
+  for (const int i : cluster_.present()) {
     const bool taken = eventually([&] {
       return cluster_.processes().ask(i, {"SET", "{harness}", "healed"}) == "OK";
     });
     if (!taken) tally_.fail(base::concat("everything was healed, and node ", i, " takes no write"));
+  }
+}
+
+// Everybody knows the members that the nemesis has left.
+void ChaosRun::expect_members() {
+  for (const int i : cluster_.present()) {
+    std::set<int> listed;
+    const bool equal = eventually([&] {
+      listed.clear();
+      const auto reply = cluster_.command(i, {"MEMBER", "LIST"}, kPatienceMs);
+      if (reply) {
+        // A row is an array of names and values, the id's first.
+        for (const integration::Reply& row : reply->elements) {
+          if (row.elements.size() > 1) listed.insert(static_cast<int>(row.elements[1].integer));
+        }
+      }
+      return listed == cluster_.present();
+    });
+    if (equal) continue;
+    std::string text = base::concat("node ", i, " lists other members than there are:");
+    for (const int each : listed) text += base::concat(" ", each);
+    tally_.fail(text);
   }
 }
 
@@ -133,7 +157,7 @@ void ChaosRun::read_what_is_left() {
   if (!cluster_.processes().wait_until_equal(difference)) {
     return tally_.fail("the nodes differ, though all is quiet:\n" + difference);
   }
-  for (int i = 1; i <= ChaosCluster::kNodes; ++i) {
+  for (const int i : cluster_.present()) {
     const auto node = cluster_.connect(i, kPatienceMs);
     if (node == nullptr) return tally_.fail(base::concat("node ", i, " takes no connection"));
     for (const auto& client : clients_) {
@@ -157,12 +181,15 @@ void ChaosRun::read_what_is_left() {
 }
 
 void ChaosRun::check_disks() {
-  for (int i = 1; i <= ChaosCluster::kNodes; ++i) {
-    if (cluster_.stop(i) != integration::Exit{0, 0}) {
+  for (int i = 1; i <= ChaosCluster::kMostNodes; ++i) {
+    const std::string directory = cluster_.processes().node(i).data_directory();
+    if (!std::filesystem::exists(directory)) continue;  // it never was there
+    // One that was taken away was stopped then.
+    if (cluster_.present().contains(i) && cluster_.stop(i) != integration::Exit{0, 0}) {
       tally_.fail(base::concat("node ", i, " was not stopped cleanly"));
     }
-    const integration::Outcome verified = integration::run_program(
-        {KVORUM_WAL, "verify", cluster_.processes().node(i).data_directory()});
+    const integration::Outcome verified =
+        integration::run_program({KVORUM_WAL, "verify", directory});
     if (verified.exit != integration::Exit{0, 0}) {
       tally_.fail(base::concat("the disk of node ", i, ":\n", verified.output, verified.error));
     }
@@ -203,7 +230,7 @@ void ChaosRun::judge_groups() {
           << group->story(KeyGroup::Detail::kWhole);
     }
     // Not asked about again: small keyspaces make quick full syncs. It does not matter if it fails.
-    for (int i = 1; judging_ && i <= ChaosCluster::kNodes; ++i) {
+    for (int i = 1; judging_ && i <= ChaosCluster::kMostNodes; ++i) {
       const auto node = cluster_.connect(i, kRemovalPatienceMs);
       if (node == nullptr) continue;
       integration::Arguments removal = {"DEL"};

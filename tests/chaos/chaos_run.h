@@ -44,6 +44,7 @@ class ChaosRun {
   void stop_judging();
   void settle();
   void expect_progress();
+  void expect_members();
   void read_what_is_left();
   void check_disks();
   void tell(const std::string& event);

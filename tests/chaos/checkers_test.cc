@@ -186,6 +186,13 @@ TEST_F(CoverageTest, AFaultThatNeverStruckFailsARun) {
   EXPECT_THAT(missing(), ElementsAre("this fault never struck: full disk"));
 }
 
+TEST_F(CoverageTest, ARunWithoutChangesOfMembersFails) {
+  fired_[static_cast<size_t>(Fault::kMemberAdded)] = 0;
+  fired_[static_cast<size_t>(Fault::kMemberRemoved)] = 0;
+  EXPECT_THAT(missing(), ElementsAre("this fault never struck: member added",
+                                     "this fault never struck: member removed"));
+}
+
 TEST_F(CoverageTest, AnOperationThatHardlySucceededFailsARun) {
   figures_.deeds[static_cast<size_t>(Deed::kLinearizableRead)] = {4, 1000, 1000};
   EXPECT_THAT(missing(), ElementsAre("only 4 times answered: linearizable read"));

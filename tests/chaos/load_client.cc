@@ -25,6 +25,9 @@ constexpr int kLeastPatienceMs = 300, kMostPatienceMs = 3000;
 constexpr int64_t kReconnectUs = 100'000;  // where a connection failed, at most
 
 constexpr const char* kShuttingDown = "ERR server is shutting down";
+// Nobody but another node will answer.
+constexpr const char* kNoMember =
+    "CLUSTERDOWN This node is no member of the cluster any more: ask another one";
 
 std::string first_word(const std::string& text) { return text.substr(0, text.find(' ')); }
 
@@ -123,7 +126,7 @@ Answer LoadClient::judge(const std::optional<Reply>& reply) {
   if (!reply->is_error()) return Answer::kDone;
   tally_.count_error(first_word(reply->text));
   if (first_word(reply->text) == "TIMEOUT") return Answer::kUnknown;
-  if (reply->text == kShuttingDown) client_ = nullptr;
+  if (reply->text == kShuttingDown || reply->text == kNoMember) client_ = nullptr;
   if (!refuses(reply->text)) {
     tally_.fail(base::concat("client ", number_, " at node ", node_,
                              " met an error that it cannot repeat after: ", reply->text));

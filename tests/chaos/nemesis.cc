@@ -7,9 +7,10 @@
 namespace kvorum::chaos {
 namespace {
 
-constexpr size_t kNodes = ChaosCluster::kNodes;
 // For an answer of a node that may hang.
 constexpr int kPatienceMs = 1000;
+// A change of members that has not happened by then waits for the end of the faults.
+constexpr int64_t kChangeAmongFaultsUs = 15'000'000;
 constexpr const char* kDiskFull = "disk full: ";
 
 // A fail point's operation, and how many of them at most pass before.
@@ -48,17 +49,19 @@ int64_t Nemesis::draw_us(int64_t least_ms, int64_t most_ms) {
 }
 
 void Nemesis::deal() {
-  for (size_t i = 0; i < kFaultKinds; ++i) {
-    deck_.insert(deck_.begin() + static_cast<int64_t>(random_.below(i + 1)), static_cast<Fault>(i));
-  }
+  for (size_t i = 0; i < kFaultKinds; ++i) deck_.push_back(static_cast<Fault>(i));
+  // Three may become five within one deck, and are three again at its end.
+  deck_.insert(deck_.end(), {Fault::kMemberAdded, Fault::kMemberRemoved});
+  for (size_t i = 1; i < deck_.size(); ++i) std::swap(deck_[i], deck_[random_.below(i + 1)]);
 }
 
 void Nemesis::turn() {
   tally_.fail(cluster_.unexpected_end());
   const int64_t now = now_us();
   end_strikes(now);
+  if (!go_on_with_change() && now_us() - change_->begin_us() > kChangeAmongFaultsUs) heal();
   if (now < next_us_ || tally_.failed()) return;
-  if (deck_.empty() && strikes_.empty()) {
+  if (deck_.empty() && strikes_.empty() && change_ == nullptr) {
     heal();
     ++decks_;
     deal();
@@ -90,8 +93,13 @@ void Nemesis::end_strikes(int64_t now_us) {
 
 void Nemesis::heal() {
   end_strikes(INT64_MAX);
-  for (size_t i = 1; i <= kNodes; ++i) cluster_.clock(static_cast<int>(i)).shift(0);
-  for (int i = 1; i <= ChaosCluster::kNodes; ++i) {
+  for (int i = 1; i <= ChaosCluster::kMostNodes; ++i) cluster_.clock(i).shift(0);
+  if (!integration::eventually([this] { return go_on_with_change() || tally_.failed(); })) {
+    tally_.fail(base::concat("everything was healed, and node ", change_->node(),
+                             change_->leaves() ? " does not leave" : " does not join", " within ",
+                             integration::kPatienceMs / 1000, " s: ", change_->last_answer()));
+  }
+  for (const int i : cluster_.present()) {
     if (!tally_.failed() && !cluster_.processes().wait_in_order(i)) {
       tally_.fail(base::concat("everything was healed, and node ", i, " is not in order after ",
                                integration::kPatienceMs / 1000, " s"));
@@ -101,19 +109,24 @@ void Nemesis::heal() {
   told_("all nodes are in order");
 }
 
-std::vector<int> Nemesis::idle() {
-  std::set<int> held;
-  for (const Strike& strike : strikes_) held.insert(strike.nodes.begin(), strike.nodes.end());
-  std::vector<int> nodes;
-  for (int i = 1; i <= ChaosCluster::kNodes; ++i) {
-    if (!held.contains(i) && !cluster_.down(i)) {
-      nodes.insert(nodes.begin() + static_cast<int64_t>(random_.below(nodes.size() + 1)), i);
-    }
-  }
+bool Nemesis::held(int node) const {
+  return std::any_of(strikes_.begin(), strikes_.end(),
+                     [node](const Strike& strike) { return strike.nodes.contains(node); });
+}
+
+std::vector<int> Nemesis::present() {
+  std::vector<int> nodes(cluster_.present().begin(), cluster_.present().end());
+  for (size_t i = 1; i < nodes.size(); ++i) std::swap(nodes[i], nodes[random_.below(i + 1)]);
   if (random_.one_in(2)) {
     const auto leader = std::find(nodes.begin(), nodes.end(), cluster_.leader());
     if (leader != nodes.end()) std::iter_swap(leader, nodes.begin());
   }
+  return nodes;
+}
+
+std::vector<int> Nemesis::idle() {
+  std::vector<int> nodes = present();
+  std::erase_if(nodes, [this](int node) { return held(node) || cluster_.down(node); });
   return nodes;
 }
 
@@ -140,7 +153,7 @@ bool Nemesis::strike(Fault fault) {
     case Fault::kKillTwo:
       return kill(fault, 2);
     case Fault::kKillAll:
-      return kill(fault, kNodes);
+      return kill(fault, cluster_.present().size());
     case Fault::kKillInsideWrite:
       return kill_inside_write();
     case Fault::kPause:
@@ -155,6 +168,9 @@ bool Nemesis::strike(Fault fault) {
       return cluster_.small_disk_node() != 0 && random_.one_in(2) ? fill_small_disk() : fill_disk();
     case Fault::kHandOver:
       return hand_over();
+    case Fault::kMemberAdded:
+    case Fault::kMemberRemoved:
+      return change_members(fault);
     case Fault::kWipe:
       return wipe();
     case Fault::kRollingRestart:
@@ -215,23 +231,27 @@ bool Nemesis::pause() {
 
 bool Nemesis::cut(Fault fault) {
   if (strikes(Fault::kPartition, Fault::kBridge)) return false;
-  const int leader = cluster_.leader();
-  const int node =
-      random_.one_in(2) && leader != 0 ? leader : 1 + static_cast<int>(random_.below(3));
-  const int next = 1 + node % 3, last = 1 + next % 3;
+  std::vector<int> others = present();
+  const int node = others.front();
+  others.erase(others.begin());
   Links& links = cluster_.links();
   if (fault == Fault::kPartition) {
-    links.cut_both(node, next);
-    links.cut_both(node, last);
+    // Of five perhaps two, who still reach each other.
+    const int beside = others.size() > 3 && random_.one_in(2) ? others.back() : 0;
+    for (const int other : others) {
+      if (other == beside) continue;
+      links.cut_both(node, other);
+      if (beside != 0) links.cut_both(beside, other);
+    }
   } else if (fault == Fault::kBridge) {
-    links.cut_both(node, random_.one_in(2) ? next : last);
+    links.cut_both(node, others.front());
   } else {
-    // Deaf, or mute, to both or to one.
+    // Deaf, or mute, to all or to one.
     const bool deaf = random_.one_in(2);
-    deaf ? links.cut(next, node) : links.cut(node, next);
-    if (random_.one_in(2)) deaf ? links.cut(last, node) : links.cut(node, last);
+    if (random_.one_in(2)) others.resize(1);
+    for (const int other : others) deaf ? links.cut(other, node) : links.cut(node, other);
   }
-  told_(base::concat("node ", node, " is cut off, the leader is ", leader));
+  told_(base::concat("node ", node, " is cut off, the leader is ", cluster_.leader()));
   add(fault, {}, [this] {
     cluster_.links().heal();
     return true;
@@ -241,9 +261,7 @@ bool Nemesis::cut(Fault fault) {
 
 bool Nemesis::step_clock() {
   if (strikes(Fault::kClockStep, Fault::kClockStep)) return false;
-  const int leader = cluster_.leader();
-  const int node =
-      random_.one_in(2) && leader != 0 ? leader : 1 + static_cast<int>(random_.below(3));
+  const int node = present().front();
   constexpr std::array<int64_t, 4> kReach = {100, 1'000, 60'000, 86'400'000};
   const int64_t reach_ms = random_.pick(kReach);
   const int64_t shift_ms = random_.between(-reach_ms, reach_ms);
@@ -297,7 +315,9 @@ bool Nemesis::hand_over() {
   if (node == nullptr) return false;
   integration::Arguments command = {"FAILOVER"};
   if (!random_.one_in(3)) {
-    const int to = 1 + (leader + static_cast<int>(random_.below(2))) % ChaosCluster::kNodes;
+    std::vector<int> others = present();
+    std::erase(others, leader);
+    const int to = random_.pick(others);
     command.insert(command.end(),
                    {"TO", cluster_.peer_address(to).first, cluster_.peer_address(to).second});
     if (random_.one_in(2)) command.emplace_back("FORCE");
@@ -321,6 +341,60 @@ bool Nemesis::hand_over() {
   return true;
 }
 
+// One at a time; what cannot be yet comes back from below the deck.
+bool Nemesis::change_members(Fault fault) {
+  const bool joins = fault == Fault::kMemberAdded;
+  const int end = joins ? ChaosCluster::kMostNodes : ChaosCluster::kNodes;
+  if (change_ != nullptr || static_cast<int>(cluster_.present().size()) == end) {
+    deck_.insert(deck_.begin(), fault);
+    return true;
+  }
+  joins ? begin_join() : begin_leave();
+  return true;
+}
+
+void Nemesis::begin_join() {
+  std::vector<int> absent;
+  for (int i = 1; i <= ChaosCluster::kMostNodes; ++i) {
+    if (!cluster_.present().contains(i)) absent.push_back(i);
+  }
+  const int node = random_.pick(absent);
+  std::vector<int> listed = present();
+  listed.resize(1 + random_.below(listed.size()));
+  // What is mounted cannot be removed.
+  const bool empty = node != cluster_.small_disk_node() && !random_.one_in(3);
+  const bool as_learner = random_.one_in(3);
+  told_(base::concat("node ", node, " joins", empty ? " with nothing" : " with what it has",
+                     as_learner ? ", as a learner first" : ""));
+  cluster_.bring(node, {listed.begin(), listed.end()}, empty);
+  using Kind = MemberChange::Kind;
+  change_ = std::make_unique<MemberChange>(
+      cluster_, random_, as_learner ? Kind::kJoinAsLearnerFirst : Kind::kJoin, node, told_);
+}
+
+void Nemesis::begin_leave() {
+  const int node = present().front();
+  told_(base::concat("node ", node, " leaves, the leader is ", cluster_.leader()));
+  change_ =
+      std::make_unique<MemberChange>(cluster_, random_, MemberChange::Kind::kLeave, node, told_);
+}
+
+bool Nemesis::go_on_with_change() {
+  if (change_ == nullptr) return true;
+  const int node = change_->node();
+  const bool leaves = change_->leaves();
+  if (!change_->turn() || (leaves && held(node))) return false;
+  change_ = nullptr;
+  if (leaves && cluster_.take_away(node) != integration::Exit{0, 0}) {
+    tally_.fail(
+        base::concat("node ", node, " was removed and stopped:\n", cluster_.last_words(node)));
+  }
+  told_(base::concat("node ", node, leaves ? " has left" : " has joined", ", now there are",
+                     list(cluster_.present())));
+  ++fired_[static_cast<size_t>(leaves ? Fault::kMemberRemoved : Fault::kMemberAdded)];
+  return true;
+}
+
 // Alone: until the node has everything again, the others may lose nothing.
 bool Nemesis::wipe() {
   if (!strikes_.empty()) return false;
@@ -332,7 +406,7 @@ bool Nemesis::wipe() {
   if (tally_.failed() || node == nodes.end()) return false;
   told_(base::concat("wiped disk ", *node));
   cluster_.kill({*node});
-  cluster_.processes().node(*node).wipe();
+  cluster_.wipe(*node);
   cluster_.launch(*node);
   heal();
   const bool votes = integration::eventually([&] {

@@ -57,6 +57,10 @@ int ClusterProcess::add(const std::vector<int>& listed) {
   return number;
 }
 
+void ClusterProcess::configure(int number, const std::string& peers) {
+  node(number).configure(flags_of(number, peers, flags_));
+}
+
 bool ClusterProcess::start() {
   for (int i = 1; i <= size(); ++i) {
     if (!node(i).running()) node(i).launch();

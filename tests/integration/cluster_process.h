@@ -32,6 +32,9 @@ class ClusterProcess {
   // others' do not name it. Its number. REQUIRES: kDirect.
   int add(const std::vector<int>& listed);
 
+  // From its next start on the node's configuration has this value of --peers.
+  void configure(int number, const std::string& peers);
+
   int size() const { return static_cast<int>(nodes_.size()); }
   ServerProcess& node(int number) { return *nodes_[static_cast<size_t>(number - 1)]; }
   int port(int number) { return node(number).port(); }

@@ -37,6 +37,8 @@ class ServerProcess {
   bool start(const Flags& flags = {}, const std::string& fail_points = {});
   // Starts and does not wait. REQUIRES: the port stays; it does not run.
   void launch(const Flags& flags = {}, const std::string& fail_points = {});
+  // From the next start on, instead of those it was made with.
+  void configure(Flags flags) { flags_ = std::move(flags); }
   // From the next start on.
   void place(Surroundings surroundings) { surroundings_ = std::move(surroundings); }
   // What a start would run, for those that must fail.
