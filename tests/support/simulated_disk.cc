@@ -61,7 +61,7 @@ class SimulatedFile final : public File {
     if (absl::Status status = begin(DiskOperation::kRead); !status.ok()) return status;
     if (offset >= inode_->data.size()) return size_t{0};
     const size_t count = std::min<uint64_t>(size, inode_->data.size() - offset);
-    std::memcpy(buffer, inode_->data.data() + offset, count);
+    if (count > 0) std::memcpy(buffer, inode_->data.data() + offset, count);
     return count;
   }
 

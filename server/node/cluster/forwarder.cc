@@ -242,10 +242,19 @@ void Forwarder::receive(NodeId from, const peer::Relay& relay) {
     }
     item.answer.assign(relay.bytes, begin, end - begin);
     begin = end;
-    if (item.traits.watches && client.watch_stream == 0) client.watch_stream = client.stream;
+    if (item.traits.watches) watch_answered(client);
     answered(client, item);
   }
   deliver(client);
+}
+
+void Forwarder::watch_answered(Client& client) {
+  if (node_.cluster().leads()) {
+    // Whoever watches is deposed, and this node has missed what changed since: EXEC answers nil.
+    client.session.watch_touched = true;
+  } else if (client.watch_stream == 0) {
+    client.watch_stream = client.stream;
+  }
 }
 
 // What was sent from there on waits again, for the next tick or leader: this one would refuse

@@ -106,6 +106,7 @@ class Forwarder {
   void pump(Client& client);
   void answer(Client& client, Item& item, std::string_view error);
   void answer_nil(Client& client, Item& item);
+  void watch_answered(Client& client);
   void answered(Client& client, Item& item);
   void pop(Client& client);
   void deliver(Client& client);

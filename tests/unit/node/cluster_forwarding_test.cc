@@ -287,6 +287,32 @@ TEST_F(ForwardingTest, ARefusedCommandIsSentAgainAndExecutedOnce) {
   EXPECT_EQ(ask(connect(*others[1]), {"GET", "counter"}), "$1\r\n1\r\n");
 }
 
+// TIMEOUT-NOW overtakes replies: the word that WATCH was executed may come after the office.
+TEST_F(ForwardingTest, AWatchThatIsAnsweredWhenThisNodeLeadsEndsInNil) {
+  start_three();
+  Member* old = leader();
+  std::vector<Member*> others = alive();
+  std::erase(others, old);
+  Member* asked = others[0];
+  TestClient& client = connect(*asked);
+  held.push_back({old->id, asked->id});
+  client.send({"WATCH", "a"});
+  run_ms(10);
+  ASSERT_TRUE(old->node->cluster().transfer(others[1]->id));
+  ASSERT_TRUE(wait_for([&] { return others[1]->node->cluster().leads(); }));
+  EXPECT_EQ(ask(connect(*others[1]), {"SET", "a", "theirs"}), "+OK\r\n");
+  ASSERT_TRUE(others[1]->node->cluster().transfer(asked->id));
+  ASSERT_TRUE(wait_for([&] { return asked->node->cluster().leads(); }));
+  EXPECT_EQ(client.take(), "");
+  held.clear();
+  ASSERT_TRUE(wait_for([&] { return !client.output().empty(); }));
+  EXPECT_EQ(client.take(), "+OK\r\n");
+  EXPECT_EQ(ask(client, {"MULTI"}), "+OK\r\n");
+  EXPECT_EQ(ask(client, {"SET", "a", "mine"}), "+QUEUED\r\n");
+  EXPECT_EQ(ask(client, {"EXEC"}), "*-1\r\n");
+  EXPECT_EQ(ask(client, {"GET", "a"}), "$6\r\ntheirs\r\n");
+}
+
 TEST_F(ForwardingTest, ARepeatedCommandIsNotExecutedTwice) {
   start_three();
   Member& at = *leader();
