@@ -13,6 +13,8 @@ constexpr uint8_t kRawFlag = 1;
 constexpr uint8_t kExpiryFlag = 2;
 
 constexpr size_t kPrefixBytes = 2;  // kind, database
+constexpr size_t kHlcBytes = 8;
+constexpr size_t kOriginBytes = 2;
 
 size_t string_size(std::string_view text) { return varint_size(text.size()) + text.size(); }
 
@@ -54,6 +56,10 @@ size_t encoded_size(const Effect& effect) {
       return kPrefixBytes + 1;
     case EffectKind::kFlush:
       return kPrefixBytes;
+    case EffectKind::kMerge:
+      return kPrefixBytes + kHlcBytes + kOriginBytes;
+    case EffectKind::kForgetTombstones:
+      return kPrefixBytes + kHlcBytes;
   }
   CHECK(false) << "unknown effect kind " << static_cast<int>(effect.kind);
   return 0;
@@ -90,6 +96,13 @@ char* store_body(char* to, const Effect& effect) {
       return store_byte(to, effect.other_database);
     case EffectKind::kFlush:
       break;
+    case EffectKind::kMerge:
+      store_little_endian(to, effect.stamp.hlc.value());
+      store_little_endian(to + kHlcBytes, effect.stamp.origin.value());
+      return to + kHlcBytes + kOriginBytes;
+    case EffectKind::kForgetTombstones:
+      store_little_endian(to, effect.stamp.hlc.value());
+      return to + kHlcBytes;
   }
   return to;
 }
@@ -117,6 +130,20 @@ bool take_expiry(std::string_view& bytes, ExpiryMs& expiry_ms) {
   if (bytes.size() < sizeof(expiry_ms)) return false;
   expiry_ms = load_little_endian<ExpiryMs>(bytes.data());
   bytes.remove_prefix(sizeof(expiry_ms));
+  return true;
+}
+
+bool take_hlc(std::string_view& bytes, Effect& effect) {
+  if (bytes.size() < kHlcBytes) return false;
+  effect.stamp.hlc = Hlc{load_little_endian<uint64_t>(bytes.data())};
+  bytes.remove_prefix(kHlcBytes);
+  return true;
+}
+
+bool take_origin(std::string_view& bytes, Effect& effect) {
+  if (bytes.size() < kOriginBytes) return false;
+  effect.stamp.origin = NodeId{load_little_endian<uint16_t>(bytes.data())};
+  bytes.remove_prefix(kOriginBytes);
   return true;
 }
 
@@ -162,6 +189,10 @@ bool take_body(std::string_view& bytes, Effect& effect) {
       return take_database(bytes, effect.other_database);
     case EffectKind::kFlush:
       return true;
+    case EffectKind::kMerge:
+      return take_hlc(bytes, effect) && take_origin(bytes, effect);
+    case EffectKind::kForgetTombstones:
+      return take_hlc(bytes, effect);
   }
   return false;  // a kind this version does not know
 }

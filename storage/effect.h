@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "storage/types.h"
+
 namespace kvorum::storage {
 
 inline constexpr int kDatabaseCount = 16;
@@ -26,6 +28,9 @@ enum class EffectKind : uint8_t {
   kCopy = 7,           // database, key → other_database, other_key, replacing it
   kSwapDatabases = 8,  // database, other_database
   kFlush = 9,          // database, or kAllDatabases
+  // In clusters that merge (docs/replication.md, Merging). Neither changes a key.
+  kMerge = 10,             // stamp: the record is an orphan's that won, and had this one
+  kForgetTombstones = 11,  // stamp.hlc: every voter has the records up to there
 };
 
 // What a value is. Later types (hashes, lists, sets, sorted sets) take the next numbers; the number
@@ -45,6 +50,7 @@ struct Effect {
   uint64_t offset = 0;
   uint64_t length = 0;
   ExpiryMs expiry_ms = 0;
+  Stamp stamp = {};
 };
 
 // Appends the encoding of `effect` to `out`.

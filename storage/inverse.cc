@@ -5,7 +5,9 @@
 namespace kvorum::storage {
 
 Inverse::Inverse(Inverse&& other) noexcept
-    : steps_(std::move(other.steps_)), memory_bytes_(std::exchange(other.memory_bytes_, 0)) {
+    : steps_(std::move(other.steps_)),
+      memory_bytes_(std::exchange(other.memory_bytes_, 0)),
+      marks_(std::exchange(other.marks_, 0)) {
   other.steps_.clear();
 }
 
@@ -13,6 +15,7 @@ Inverse& Inverse::operator=(Inverse&& other) noexcept {
   steps_ = std::move(other.steps_);
   other.steps_.clear();
   memory_bytes_ = std::exchange(other.memory_bytes_, 0);
+  marks_ = std::exchange(other.marks_, 0);
   return *this;
 }
 

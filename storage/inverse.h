@@ -25,7 +25,7 @@ class Inverse {
   Inverse& operator=(Inverse&& other) noexcept;
   ~Inverse() = default;
 
-  [[nodiscard]] bool empty() const { return steps_.empty(); }
+  [[nodiscard]] bool empty() const { return steps_.empty() && marks_ == 0; }
   // What is kept alive by this alone, a flushed table not included: for the cap on uncommitted
   // bytes.
   [[nodiscard]] size_t memory_bytes() const { return memory_bytes_; }
@@ -96,6 +96,7 @@ class Inverse {
 
   absl::InlinedVector<Step, 1> steps_;
   size_t memory_bytes_ = 0;
+  uint32_t marks_ = 0;  // that tombstones.h has noted
 };
 
 }  // namespace kvorum::storage

@@ -6,6 +6,7 @@
 #include "storage/digest.h"
 #include "storage/entry_access.h"
 #include "storage/table.h"
+#include "storage/tombstones.h"
 
 namespace kvorum::storage {
 
@@ -79,7 +80,21 @@ void Keyspace::take(int database, HashPrefix prefix, std::string_view key, Entry
   inverse.add_removal(database, prefix, std::move(old), large_holder);
 }
 
+void Keyspace::keep_tombstones(bool keep, Hlc horizon) {
+  if (!keep) {
+    tombstones_ = nullptr;
+  } else if (tombstones_ == nullptr) {
+    tombstones_ = std::make_unique<Tombstones>(horizon);
+  }
+}
+
+uint32_t Keyspace::load_tombstones(std::string_view block, Hlc cut) {
+  keep_tombstones(true, Hlc{0});
+  return tombstones_->load(block, cut);
+}
+
 void Keyspace::apply(const Effect& effect, Stamp stamp, Inverse& inverse) {
+  if (tombstones_ != nullptr) inverse.marks_ += tombstones_->note(effect, stamp);
   switch (effect.kind) {
     case EffectKind::kSet: {
       EntryPtr entry = EntryAccess::make(
@@ -107,6 +122,9 @@ void Keyspace::apply(const Effect& effect, Stamp stamp, Inverse& inverse) {
     case EffectKind::kFlush:
       if (effect.database != kAllDatabases) return apply_flush(effect.database, inverse);
       for (int database = 0; database < kDatabaseCount; ++database) apply_flush(database, inverse);
+      return;
+    case EffectKind::kMerge:
+    case EffectKind::kForgetTombstones:
       return;
   }
   CHECK(false) << "effect kind " << static_cast<int>(effect.kind);
@@ -189,7 +207,9 @@ void Keyspace::undo(Inverse&& inverse) {
   // Also of a record that changed nothing: a snapshot cut at it is of a history that is no more.
   if (observer_ != nullptr) observer_->undoing();
   for (; !inverse.steps_.empty(); inverse.steps_.pop_back()) undo_step(inverse.steps_.back());
+  if (tombstones_ != nullptr) tombstones_->undo(inverse.marks_);
   inverse.memory_bytes_ = 0;
+  inverse.marks_ = 0;
 }
 
 void Keyspace::undo_step(Inverse::Step& step) {
@@ -244,6 +264,7 @@ size_t Keyspace::memory_bytes() const {
   size_t bytes = 0;
   for (const auto& table : databases_) bytes += table->memory_bytes();
   for (const auto& table : graveyard_->tables) bytes += table->memory_bytes();
+  if (tombstones_ != nullptr) bytes += tombstones_->memory_bytes();
   return bytes;
 }
 

@@ -20,6 +20,7 @@
 namespace kvorum::storage {
 
 class Table;
+class Tombstones;
 
 // Told of what is about to be lost to whoever still needs it: a snapshot being written.
 class KeyspaceObserver {
@@ -56,10 +57,16 @@ class Keyspace {
   // Restores exactly what was there, digest included.
   void undo(Inverse&& inverse);
 
+  // Whether removals leave tombstones (tombstones.h); null: not. `horizon`, where there were none:
+  // the newest record that is applied.
+  void keep_tombstones(bool keep, Hlc horizon);
+  const Tombstones* tombstones() const { return tombstones_.get(); }
+
   size_t size(int database) const;
   size_t expires(int database) const;  // keys with an expiry
   int64_t average_ttl_ms(int database, int64_t now_ms) const;
-  size_t memory_bytes() const;  // entries, tables and what is waiting to be reclaimed
+  // Entries, tables, tombstones and what is waiting to be reclaimed.
+  size_t memory_bytes() const;
   Digest digest() const;
   Digest partition_digest(int database, size_t partition) const;
 
@@ -86,6 +93,8 @@ class Keyspace {
   void reserve(int database, size_t size);
   // Adds an entry as it was saved. False, and nothing changed, if its key is present.
   [[nodiscard]] bool load(int database, EntryPtr entry);
+  // Adds tombstones as they were saved, and keeps them from now on; as Tombstones::load.
+  [[nodiscard]] uint32_t load_tombstones(std::string_view block, Hlc cut);
 
  private:
   // Tables that nobody holds any more, waiting to be freed in slices.
@@ -116,6 +125,7 @@ class Keyspace {
   const uint64_t hash_seed_;
   std::shared_ptr<Graveyard> graveyard_;
   std::array<std::shared_ptr<Table>, kDatabaseCount> databases_;
+  std::unique_ptr<Tombstones> tombstones_;
   KeyspaceObserver* observer_ = nullptr;
 };
 

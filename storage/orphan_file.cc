@@ -17,6 +17,7 @@ namespace kvorum::storage {
 namespace {
 
 constexpr std::string_view kPrefix = "orphaned-";
+constexpr std::string_view kOfferedPrefix = "offered-";
 constexpr std::string_view kSuffix = ".wal";
 constexpr std::string_view kTemporaryName = "orphaned.tmp";
 constexpr size_t kFrameBytes = size_t{1} << 20;
@@ -170,9 +171,64 @@ absl::StatusOr<std::string> write_orphan_file(FileSystem& files, const std::stri
   return status;
 }
 
+absl::StatusOr<std::string> read_orphan_file(FileSystem& files, const std::string& path,
+                                             const Identity& identity) {
+  const auto file = files.open(path, OpenMode::kRead);
+  if (!file.ok()) return file.status();
+  const auto size = (*file)->size();
+  if (!size.ok()) return size.status();
+  std::string contents(*size, '\0');
+  const auto read = (*file)->read_at(0, contents.data(), contents.size());
+  if (!read.ok()) return read.status();
+  std::string records;
+  FrameHeader header;
+  for (size_t at = 0; at < *read; at += frame_bytes(header.payload_bytes)) {
+    const std::string_view rest = std::string_view(contents).substr(at, *read - at);
+    const bool valid = decode_frame_header(identity.instance, rest, header) == FrameError::kNone &&
+                       check_frame_payload(identity.instance, header, rest) == FrameError::kNone &&
+                       header.offset == at;
+    if (!valid) return absl::DataLossError(base::concat(path, ": damaged at offset ", at));
+    if (header.kind == FrameKind::kCleanStop) return records;
+    if (header.kind != FrameKind::kRecords) continue;
+    std::string_view payload = rest.substr(kFrameHeaderBytes, header.payload_bytes);
+    records += payload;
+    for (RecordView record; !payload.empty();) {
+      if (decode_record(identity.incarnation, payload, record) == RecordError::kNone) continue;
+      return absl::DataLossError(base::concat(path, ": a damaged record at offset ", at));
+    }
+  }
+  return absl::DataLossError(base::concat(path, ": cut short"));
+}
+
+absl::StatusOr<std::string> mark_offered(FileSystem& files, const std::string& directory,
+                                         const std::string& path) {
+  const size_t name = path.rfind(kPrefix);
+  CHECK(name != std::string::npos) << path;
+  const std::string offered =
+      join_path(directory, base::concat(kOfferedPrefix, path.substr(name + kPrefix.size())));
+  absl::Status status = files.rename(path, offered);
+  if (status.ok()) status = files.sync_directory(directory);
+  if (!status.ok()) return status;
+  return offered;
+}
+
+absl::StatusOr<std::vector<std::string>> list_orphan_files(FileSystem& files,
+                                                           const std::string& directory) {
+  const auto names = files.list(directory);
+  if (!names.ok()) return names.status();
+  std::vector<std::string> paths;
+  for (const std::string& name : *names) {
+    if (is_orphan_file_name(name) && name.starts_with(kPrefix)) {
+      paths.push_back(join_path(directory, name));
+    }
+  }
+  return paths;
+}
+
 bool is_orphan_file_name(std::string_view name) {
-  if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) return false;
-  name.remove_prefix(kPrefix.size());
+  const std::string_view prefix = name.starts_with(kOfferedPrefix) ? kOfferedPrefix : kPrefix;
+  if (!name.starts_with(prefix) || !name.ends_with(kSuffix)) return false;
+  name.remove_prefix(prefix.size());
   if (name.size() <= kSuffix.size()) return false;
   name.remove_suffix(kSuffix.size());
   return name.find_first_not_of("0123456789-") == std::string_view::npos;

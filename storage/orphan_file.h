@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "storage/file_system.h"
@@ -26,7 +27,23 @@ namespace kvorum::storage {
                                                             Position first,
                                                             std::string_view records);
 
-// True if `name` (without a directory) is one that write_orphan_file gives.
+// The records of such a file, whole, as they were saved. kDataLoss: it is damaged, or not one that
+// this data directory wrote.
+[[nodiscard]] absl::StatusOr<std::string> read_orphan_file(FileSystem& files,
+                                                           const std::string& path,
+                                                           const Identity& identity);
+
+// The leader has judged all of them: the file gets the name offered-<term>-<lsn>.wal, durably,
+// which is returned. A file that has it already is replaced: it had the same records.
+[[nodiscard]] absl::StatusOr<std::string> mark_offered(FileSystem& files,
+                                                       const std::string& directory,
+                                                       const std::string& path);
+
+// Paths of the files that were not offered yet, oldest first.
+[[nodiscard]] absl::StatusOr<std::vector<std::string>> list_orphan_files(
+    FileSystem& files, const std::string& directory);
+
+// True if `name` (without a directory) is one that write_orphan_file or mark_offered gives.
 [[nodiscard]] bool is_orphan_file_name(std::string_view name);
 
 }  // namespace kvorum::storage

@@ -17,6 +17,12 @@ absl::Status SnapshotChecker::check_footer(const SnapshotBlock& block) {
   return absl::OkStatus();
 }
 
+absl::Status SnapshotChecker::check_tombstones(const SnapshotBlock& block, uint32_t marks) const {
+  if (marks == UINT32_MAX) return damaged(block.offset, "malformed tombstones");
+  if (marks != block.entries) return damaged(block.offset, "wrong number of marks in a block");
+  return absl::OkStatus();
+}
+
 absl::Status SnapshotChecker::finish(Digest digest) const {
   if (!footer_seen_) return absl::DataLossError(base::concat(path_, ": no footer"));
   for (size_t database = 0; database < kDatabaseCount; ++database) {

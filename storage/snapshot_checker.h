@@ -25,9 +25,13 @@ class SnapshotChecker {
   template <typename Take>
   [[nodiscard]] absl::Status check(const SnapshotBlock& block, Take take);
 
+  // A block of tombstones, of which so many marks were taken; UINT32_MAX: it is malformed.
+  [[nodiscard]] absl::Status check_tombstones(const SnapshotBlock& block, uint32_t marks) const;
+
   // After the last block: counts, and `digest` of all that was taken.
   [[nodiscard]] absl::Status finish(Digest digest) const;
 
+  [[nodiscard]] const SnapshotInfo& info() const { return info_; }
   [[nodiscard]] const SnapshotFooter& footer() const { return footer_; }
   [[nodiscard]] uint64_t keys() const { return keys_; }
 

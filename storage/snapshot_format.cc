@@ -57,7 +57,7 @@ bool decode_block_header(std::string_view bytes, uint32_t seed, SnapshotBlockHea
   header.number = load_little_endian<uint32_t>(bytes.data() + 16);
   header.kind = static_cast<SnapshotBlockKind>(bytes[20]);
   header.database = static_cast<uint8_t>(bytes[21]);
-  return header.kind >= SnapshotBlockKind::kInfo && header.kind <= SnapshotBlockKind::kFooter &&
+  return header.kind >= SnapshotBlockKind::kInfo && header.kind <= SnapshotBlockKind::kTombstones &&
          header.database < kDatabaseCount && bytes[22] == 0 && bytes[23] == 0;
 }
 

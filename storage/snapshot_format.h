@@ -19,15 +19,16 @@ inline constexpr uint32_t kSnapshotFormatVersion = 1;
 inline constexpr size_t kSnapshotBlockHeaderBytes = 24;
 
 enum class SnapshotBlockKind : uint8_t {
-  kInfo = 1,     // the first
-  kEntries = 2,  // of one database
-  kFooter = 3,   // the last
+  kInfo = 1,        // the first
+  kEntries = 2,     // of one database
+  kFooter = 3,      // the last
+  kTombstones = 4,  // after the first; none where the keyspace keeps no tombstones
 };
 
 struct SnapshotBlockHeader {
   SnapshotBlockKind kind = SnapshotBlockKind::kInfo;
   uint8_t database = 0;        // kEntries
-  uint32_t entries = 0;        // kEntries
+  uint32_t entries = 0;        // kEntries; kTombstones: marks
   uint32_t number = 0;         // 0, 1, 2 … in the file
   uint32_t payload_bytes = 0;  // after the header
   uint32_t payload_crc = 0;

@@ -27,6 +27,10 @@ SnapshotLoader::SnapshotLoader(Keyspace& keyspace, const SnapshotReader& reader,
 
 absl::Status SnapshotLoader::add(const SnapshotBlock& block) {
   bytes_ = block.end_offset;
+  if (block.kind == SnapshotBlockKind::kTombstones) {
+    return checker_.check_tombstones(block,
+                                     keyspace_.load_tombstones(block.payload, checker_.info().hlc));
+  }
   return checker_.check(block, [&](const EncodedEntry& encoded) {
     EntryPtr entry = EntryAccess::make(encoded.fields, encoded.value);
     entry->touch(now_seconds_);

@@ -5,6 +5,7 @@
 #include "storage/snapshot_checker.h"
 #include "storage/snapshot_entry.h"
 #include "storage/snapshot_reader.h"
+#include "storage/tombstones.h"
 
 namespace kvorum::storage {
 
@@ -19,10 +20,15 @@ absl::StatusOr<SnapshotReport> verify_snapshot(FileSystem& files, const std::str
     const absl::StatusOr<bool> more = (*reader)->read_block(block);
     if (!more.ok()) return more.status();
     if (!*more) break;
-    const absl::Status status = checker.check(block, [&](const EncodedEntry& entry) {
+    const auto take = [&](const EncodedEntry& entry) {
       sums[block.database] += entry.hash(info.hash_seed);
       return true;
-    });
+    };
+    const bool marks = block.kind == SnapshotBlockKind::kTombstones;
+    const absl::Status status =
+        marks ? checker.check_tombstones(block,
+                                         Tombstones(Hlc{0}, SIZE_MAX).load(block.payload, info.hlc))
+              : checker.check(block, take);
     if (!status.ok()) return status;
     ++report.blocks;
     report.bytes = block.end_offset;

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "storage/snapshot_entry.h"
+#include "storage/tombstones.h"
 
 namespace kvorum::storage {
 
@@ -28,6 +29,17 @@ SnapshotWriter::SnapshotWriter(Keyspace& keyspace, SnapshotInfo info)
   block.kind = SnapshotBlockKind::kInfo;
   block.bytes = encode_snapshot_info(info_);
   queue(std::move(block));
+  if (keyspace.tombstones() != nullptr) queue_tombstones(*keyspace.tombstones());
+}
+
+void SnapshotWriter::queue_tombstones(const Tombstones& tombstones) {
+  for (Tombstones::Block& marks : tombstones.encode(kBlockBytes)) {
+    UnwrittenBlock block;
+    block.kind = SnapshotBlockKind::kTombstones;
+    block.entries = marks.marks;
+    block.bytes = std::move(marks.bytes);
+    queue(std::move(block));
+  }
 }
 
 SnapshotWriter::~SnapshotWriter() { keyspace_.set_observer(nullptr); }

@@ -75,6 +75,7 @@ class SnapshotWriter final : public KeyspaceObserver {
   void add_entry(size_t database, const Entry& entry);
   void close_block(size_t database, LargeString::Reference value);
   void queue(UnwrittenBlock block);
+  void queue_tombstones(const Tombstones& tombstones);
   void finish();
   void let_go();
 

@@ -15,6 +15,11 @@ using storage::EffectKind;
 
 constexpr size_t kMaxShownBytes = 200;
 
+std::string time(storage::Hlc hlc) {
+  return base::concat("time ", storage::HybridLogicalClock::wall_ms(hlc), " ms logic ",
+                      hlc.value() & 0xffff);
+}
+
 std::string expiry(const Effect& effect) {
   return effect.expiry_ms == 0 ? "none" : std::to_string(effect.expiry_ms) + " ms";
 }
@@ -83,6 +88,10 @@ std::string_view name_of(EffectKind kind) {
       return "swap-databases";
     case EffectKind::kFlush:
       return "flush";
+    case EffectKind::kMerge:
+      return "merge";
+    case EffectKind::kForgetTombstones:
+      return "forget-tombstones";
   }
   return "unknown";
 }
@@ -121,10 +130,8 @@ std::string describe(const storage::HardState& state) {
 }
 
 std::string describe(const storage::RecordHeader& header, size_t payload_bytes) {
-  const uint64_t hlc = header.stamp.hlc.value();
-  return base::concat("record ", header.lsn.value(), " term ", header.term.value(), " time ",
-                      storage::HybridLogicalClock::wall_ms(header.stamp.hlc), " ms logic ",
-                      hlc & 0xffff, " origin ", header.stamp.origin.value(), " ",
+  return base::concat("record ", header.lsn.value(), " term ", header.term.value(), " ",
+                      time(header.stamp.hlc), " origin ", header.stamp.origin.value(), " ",
                       name_of(header.kind), " bytes ", payload_bytes);
 }
 
@@ -154,6 +161,11 @@ std::string describe(const Effect& effect) {
       return effect.database == storage::kAllDatabases
                  ? std::string("flush all databases")
                  : base::concat("flush db ", static_cast<int>(effect.database));
+    case EffectKind::kMerge:
+      return base::concat("merge of an orphan's ", time(effect.stamp.hlc), " origin ",
+                          effect.stamp.origin.value());
+    case EffectKind::kForgetTombstones:
+      return base::concat("forget-tombstones up to ", time(effect.stamp.hlc));
   }
   return "unknown effect";
 }
@@ -232,6 +244,12 @@ void JsonPrinter::effect(const Effect& effect) {
   const EffectKind kind = effect.kind;
   JsonObject object;
   object.text("effect", name_of(kind)).number("lsn", lsn_.value());
+  if (kind == EffectKind::kMerge || kind == EffectKind::kForgetTombstones) {
+    object.number("hlc", effect.stamp.hlc.value());
+    if (kind == EffectKind::kMerge) object.number("origin", effect.stamp.origin.value());
+    print_line(object.str());
+    return;
+  }
   const bool everywhere = kind == EffectKind::kFlush && effect.database == storage::kAllDatabases;
   if (!everywhere) object.number("db", effect.database);
   const bool whole = kind == EffectKind::kFlush || kind == EffectKind::kSwapDatabases;

@@ -30,6 +30,8 @@ bool removes(EffectKind kind) {
     case EffectKind::kSplice:
     case EffectKind::kSetExpiry:
     case EffectKind::kCopy:
+    case EffectKind::kMerge:
+    case EffectKind::kForgetTombstones:
       return false;
     case EffectKind::kDelete:
     case EffectKind::kRename:

@@ -86,6 +86,9 @@ void Transactions::touch_watched(const Effect& effect, const storage::Keyspace& 
                keyspace.find(key.first, key.second) != nullptr;
       });
       return;
+    case EffectKind::kMerge:
+    case EffectKind::kForgetTombstones:
+      return;
   }
 }
 

@@ -30,6 +30,7 @@ void expect_equal(const Effect& left, const Effect& right) {
   EXPECT_EQ(left.offset, right.offset);
   EXPECT_EQ(left.length, right.length);
   EXPECT_EQ(left.expiry_ms, right.expiry_ms);
+  EXPECT_EQ(left.stamp, right.stamp);
 }
 
 struct Golden {
@@ -72,6 +73,10 @@ std::vector<Golden> golden_effects() {
       {{.kind = EffectKind::kSwapDatabases, .database = 5, .other_database = 6}, "\x08\x05\x06"s},
       {{.kind = EffectKind::kFlush, .database = 7}, "\x09\x07"s},
       {{.kind = EffectKind::kFlush, .database = kAllDatabases}, "\x09\xff"s},
+      {{.kind = EffectKind::kMerge, .stamp = {Hlc{0x0102030405060708}, NodeId{0x090a}}},
+       "\x0a\x00\x08\x07\x06\x05\x04\x03\x02\x01\x0a\x09"s},
+      {{.kind = EffectKind::kForgetTombstones, .stamp = {Hlc{0x0102030405060708}, NodeId{0}}},
+       "\x0b\x00\x08\x07\x06\x05\x04\x03\x02\x01"s},
   };
 }
 

@@ -55,6 +55,9 @@ void apply_to_model(const Effect& effect, Stamp stamp, ModelContents& contents) 
     case EffectKind::kSwapDatabases:
       database.swap(contents[effect.other_database]);
       return;
+    case EffectKind::kMerge:
+    case EffectKind::kForgetTombstones:
+      return;
     case EffectKind::kFlush:
       return;
   }

@@ -85,7 +85,52 @@ TEST_F(OrphanFileTest, TheSameRecordsAreSavedOnce) {
   EXPECT_EQ(disk_.list("data")->size(), 2u);
 }
 
+TEST_F(OrphanFileTest, IsReadAsItWasWritten) {
+  for (const std::string& bytes :
+       {records(1, "x"), records(3, std::string(700'000, 'y')), records(9'000, "z")}) {
+    const std::string path = *write(bytes);
+    const auto read = read_orphan_file(disk_, path, test_identity());
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_TRUE(*read == bytes);
+  }
+}
+
+TEST_F(OrphanFileTest, NothingIsReadOfADamagedOne) {
+  const std::string path = *write(records(3, "a value"));
+  const std::string good = disk_.contents(path);
+  const auto read = [&] { return read_orphan_file(disk_, path, test_identity()).status(); };
+  for (size_t at = 0; at < good.size(); at += 7) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 1);
+    disk_.set_contents(path, bad);
+    EXPECT_TRUE(absl::IsDataLoss(read())) << at;
+  }
+  for (size_t size = 0; size < good.size(); size += 100) {
+    disk_.set_contents(path, good.substr(0, size));
+    EXPECT_TRUE(absl::IsDataLoss(read())) << size;
+  }
+  disk_.set_contents(path, good);
+  Identity other = test_identity();
+  other.instance[0] ^= 1;
+  EXPECT_TRUE(absl::IsDataLoss(read_orphan_file(disk_, path, other).status()));
+}
+
+TEST_F(OrphanFileTest, WhatWasOfferedHasAnotherNameAndIsNotListed) {
+  const std::string first = *write(records(1, "a"));
+  const std::string second = *write(records(1, "b"));
+  EXPECT_EQ(list_orphan_files(disk_, "data")->size(), 2u);
+  EXPECT_EQ(*mark_offered(disk_, "data", first), "data/offered-0000000003-0000000017.wal");
+  EXPECT_THAT(*list_orphan_files(disk_, "data"), ElementsAre(second));
+  std::mt19937_64 random(1);
+  disk_.power_cut(random);
+  EXPECT_THAT(*disk_.list("data"), ElementsAre("offered-0000000003-0000000017.wal",
+                                               "orphaned-0000000003-0000000017-2.wal"));
+  EXPECT_TRUE(*read_orphan_file(disk_, "data/offered-0000000003-0000000017.wal", test_identity()) ==
+              records(1, "a"));
+}
+
 TEST_F(OrphanFileTest, NamesAreRecognised) {
+  EXPECT_TRUE(is_orphan_file_name("offered-0000000003-0000000017.wal"));
   EXPECT_TRUE(is_orphan_file_name("orphaned-0000000003-0000000017.wal"));
   EXPECT_TRUE(is_orphan_file_name("orphaned-0000000003-0000000017-2.wal"));
   for (const char* name : {"orphaned.tmp", "orphaned-.wal", "segment-0000000001.wal",

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "storage/snapshot_entry.h"
+#include "storage/tombstones.h"
 #include "tests/unit/storage/snapshot_test_files.h"
 
 namespace kvorum::storage {
@@ -304,6 +305,54 @@ TEST_F(SnapshotFileTest, BytesAreThoseOfTheDocument) {
 657de052471000000004891bdc000000
 00020000000300000001000000000000
 00aca4cb9a53e0b636)");
+}
+
+class SnapshotTombstonesTest : public SnapshotFileTest {
+ protected:
+  SnapshotTombstonesTest() { keyspace_.keep_tombstones(true, Hlc{0}); }
+  void remove(const std::string& key) {
+    Inverse inverse;
+    keyspace_.apply({.kind = EffectKind::kDelete, .key = key}, stamp_at(++hlc_), inverse);
+  }
+};
+
+TEST_F(SnapshotTombstonesTest, AreThereAgainAfterALoad) {
+  set(0, "there", "value");
+  remove("gone");
+  const std::string path = write_snapshot(disk_, cut());
+  EXPECT_TRUE(verify(path).ok()) << verify(path);
+  const auto loaded = load_snapshot(disk_, path);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  ASSERT_NE((*loaded)->tombstones(), nullptr);
+  EXPECT_EQ((*loaded)->tombstones()->last_change(0, "gone", nullptr), stamp_at(2));
+}
+
+TEST_F(SnapshotTombstonesTest, EveryTruncationAndFlippedByteIsRefused) {
+  set(0, "there", "value");
+  remove("gone");
+  const std::string good = disk_.contents(write_snapshot(disk_, cut()));
+  for (size_t size = 0; size < good.size(); ++size) {
+    expect_refused(good.substr(0, size), std::to_string(size));
+  }
+  for (size_t i = 0; i < good.size(); ++i) {
+    std::string bad = good;
+    bad[i] = static_cast<char>(bad[i] ^ 0x40);
+    expect_refused(bad, std::to_string(i));
+  }
+}
+
+TEST_F(SnapshotTombstonesTest, UntrueBlocksAreRefused) {
+  remove("gone");
+  for (const bool count : {true, false}) {
+    std::vector<UnwrittenBlock> blocks = cut();
+    ASSERT_EQ(blocks[1].kind, SnapshotBlockKind::kTombstones);
+    if (count) {
+      ++blocks[1].entries;
+    } else {
+      blocks[1].bytes += "x";
+    }
+    expect_refused(disk_.contents(write_snapshot(disk_, blocks)), count ? "count" : "bytes");
+  }
 }
 
 TEST(SnapshotEntryTest, ValueGoesThroughItsEncoding) {
