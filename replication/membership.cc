@@ -10,6 +10,7 @@ namespace kvorum::replication {
 namespace {
 
 constexpr uint8_t kVersion = 1;
+constexpr uint8_t kVersionWithDivergence = 2;
 constexpr uint8_t kVoterFlag = 1;
 constexpr uint8_t kStaysLearnerFlag = 2;
 constexpr size_t kMaxAddressBytes = 255;
@@ -112,14 +113,21 @@ std::vector<storage::NodeId> Membership::voters() const {
   return ids;
 }
 
+bool Membership::merges() const {
+  const size_t count = voters().size();
+  return divergence == Divergence::kMerge && write_quorum.needed(count) < count / 2 + 1;
+}
+
 std::string encode_membership(const Membership& membership) {
   CHECK(is_valid(membership)) << "a membership that would not be read again";
   std::string out;
-  put(out, kVersion);
+  const bool merge = membership.divergence == Divergence::kMerge;
+  put(out, merge ? kVersionWithDivergence : kVersion);
   put(out, membership.write_quorum.setting());
   put(out, membership.heartbeat_ms);
   put(out, membership.election_timeout_ms);
   put(out, membership.max_clock_drift_ms);
+  if (merge) put(out, static_cast<uint8_t>(membership.divergence));
   put(out, static_cast<uint16_t>(membership.members.size()));
   for (const Member& member : membership.members) {
     put(out, member.id.value());
@@ -135,11 +143,17 @@ std::string encode_membership(const Membership& membership) {
 bool decode_membership(std::string_view bytes, Membership& membership) {
   Fields fields(bytes);
   Membership read;
-  if (fields.take<uint8_t>() != kVersion) return false;
+  const auto version = fields.take<uint8_t>();
+  if (version != kVersion && version != kVersionWithDivergence) return false;
   read.write_quorum = WriteQuorum(fields.take<uint16_t>());
   read.heartbeat_ms = fields.take<uint32_t>();
   read.election_timeout_ms = fields.take<uint32_t>();
   read.max_clock_drift_ms = fields.take<uint32_t>();
+  if (version == kVersionWithDivergence) {
+    // One encoding for each membership: kSave has the other version.
+    if (fields.take<uint8_t>() != static_cast<uint8_t>(Divergence::kMerge)) return false;
+    read.divergence = Divergence::kMerge;
+  }
   const auto count = fields.take<uint16_t>();
   for (uint16_t i = 0; i < count && fields.ok(); ++i) {
     if (!take_member(fields, read.members.emplace_back())) return false;

@@ -37,6 +37,12 @@ class WriteQuorum {
   uint16_t setting_ = kMajority;
 };
 
+// What becomes of records that a deposed leader has to drop.
+enum class Divergence : uint8_t {
+  kSave = 0,   // they are saved in a file
+  kMerge = 1,  // and offered to the new leader, if writes are answered below a majority
+};
+
 struct Member {
   storage::NodeId id{0};
   std::string address;             // host:port of clients and peers
@@ -52,16 +58,20 @@ struct Membership {
   uint32_t heartbeat_ms = 50;
   uint32_t election_timeout_ms = 300;
   uint32_t max_clock_drift_ms = 500;  // 0: not judged
+  Divergence divergence = Divergence::kSave;
 
+  // Records that were answered may be dropped, and are merged.
+  bool merges() const;
   const Member* find(storage::NodeId id) const;
   bool is_voter(storage::NodeId id) const;
   std::vector<storage::NodeId> voters() const;
   bool operator==(const Membership&) const = default;
 };
 
-// Little endian: u8 version = 1, u16 write quorum, u32 heartbeat, u32 election timeout, u32 clock
-// drift (ms), u16 members, then of each: u16 id, u8 flags (1: voter, 2: stays a learner), 16 bytes
-// instance, u8 length and bytes of the address. REQUIRES: what decode_membership asks for.
+// Little endian: u8 version, u16 write quorum, u32 heartbeat, u32 election timeout, u32 clock drift
+// (ms), in version 2 u8 divergence, u16 members, then of each: u16 id, u8 flags (1: voter, 2: stays
+// a learner), 16 bytes instance, u8 length and bytes of the address. Version 1, which older builds
+// read, is written where divergence is kSave. REQUIRES: what decode_membership asks for.
 [[nodiscard]] std::string encode_membership(const Membership& membership);
 // False if the bytes are not one: ids ascending, none 0, at least one voter, no voter that stays a
 // learner, no other flags, addresses ≤ 255 bytes, heartbeat < election timeout, both at least 1.

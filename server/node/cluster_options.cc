@@ -167,6 +167,12 @@ std::vector<std::string> cluster_warnings(const Options& options) {
                                       ": right only if something between them translates"));
     }
   }
+  const auto quorum = replication::WriteQuorum::parse(options.write_quorum);
+  if (options.divergence == "merge" && quorum->needed(peers->size()) >= peers->size() / 2 + 1) {
+    warnings.push_back(
+        "divergence is merge, and every write is answered by a majority: nothing that was answered "
+        "is ever dropped, and nothing is merged");
+  }
   if (!all_loopback && options.cluster_secret.empty()) {
     warnings.push_back(
         "the cluster has no secret: whoever reaches this port can say that it is one of the nodes");

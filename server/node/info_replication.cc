@@ -8,6 +8,7 @@
 #include "server/node/cluster/follower_view.h"
 #include "server/node/info_section.h"
 #include "server/node/node.h"
+#include "storage/tombstones.h"
 
 namespace kvorum::server {
 namespace {
@@ -119,6 +120,20 @@ void write_membership(Node& node, InfoLines& lines) {
   lines.add("doubtful", cluster.replica().doubtful() ? "yes" : "no");
 }
 
+// What deposed leaders had to drop, and what became of it.
+void write_divergence(Node& node, InfoLines& lines) {
+  if (!node.cluster().started() || !node.cluster().membership().merges()) {
+    lines.add("divergence", "save");
+    return;
+  }
+  const storage::Tombstones* tombstones = node.keyspace().tombstones();
+  lines.add("divergence", "merge");
+  lines.add("orphan_files_to_offer", node.cluster().orphan_offer().files_left());
+  lines.add("merged_records", node.cluster().orphan_merge().merged_records());
+  lines.add("tombstones", tombstones == nullptr ? 0 : tombstones->size());
+  lines.add("tombstone_bytes", tombstones == nullptr ? 0 : tombstones->memory_bytes());
+}
+
 }  // namespace
 
 void write_replication_section(Node& node, InfoLines& lines) {
@@ -153,6 +168,7 @@ void write_quorum_section(Node& node, InfoLines& lines) {
   lines.add("uncommitted_bytes", node.uncommitted_bytes());
   lines.add("undone_records", node.log().undone_records());
   lines.add("orphaned_records", node.log().orphaned_records());
+  write_divergence(node, lines);
   const auto& reports = node.cluster().digests().reports();
   const auto own = reports.find(NodeId{static_cast<uint16_t>(node.options().values().id)});
   lines.add("digest", std::string_view(digest_text(node.keyspace().digest())));

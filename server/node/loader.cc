@@ -143,6 +143,7 @@ void Loader::begin_log() {
     result_.applied_hlc = info.hlc;
     replication::Membership membership;
     if (replication::decode_membership(info.membership, membership)) {
+      keyspace_->keep_tombstones(membership.merges(), info.hlc);
       result_.memberships.emplace_back(info.position.lsn, std::move(membership));
     }
   }
@@ -214,6 +215,7 @@ void Loader::take_record(const storage::RecordView& record) {
   if (record.header.kind == storage::RecordKind::kMembership) {
     replication::Membership membership;
     if (replication::decode_membership(record.payload, membership)) {
+      keyspace_->keep_tombstones(membership.merges(), result_.applied_hlc);
       result_.memberships.emplace_back(position.lsn, std::move(membership));
     }
   }

@@ -38,6 +38,10 @@ constexpr OutputQueue::Errors kDiskFullErrors = {
 constexpr OutputQueue::Errors kReplacedErrors = {
     "-TRYAGAIN The leader changed and the command was not executed. Ask again.\r\n",
     "-TRYAGAIN What was read has been undone: the leader changed. Ask again.\r\n"};
+// The same where they are offered to that leader: it may merge them.
+constexpr OutputQueue::Errors kOfferedErrors = {
+    "-TIMEOUT The leader changed and is offered the write, to merge it: outcome unknown.\r\n",
+    kReplacedErrors.read};
 constexpr OutputQueue::Errors kLeadershipLostErrors = {
     "", "-TRYAGAIN This node leads no more and cannot confirm what was read. Ask again.\r\n"};
 constexpr OutputQueue::Errors kTimeoutErrors = {
@@ -68,6 +72,7 @@ Node::Node(OptionTable& options, Host& host)
             },
             [this](Position kept, const absl::Status& reason) { on_tail_lost(kept, reason); },
             [this](Lsn lsn, storage::Digest digest) { cluster_->digest_reached(lsn, digest); },
+            [this](const std::string& path) { cluster_->orphans_saved(path); },
             [this](const absl::Status& reason) { on_fatal(reason); }}),
       cluster_(std::make_unique<Cluster>(*this)),
       forwarding_(std::make_unique<Forwarding>(*this)),
@@ -169,6 +174,24 @@ const Entry* Node::lookup_in(int database, std::string_view key, Lookup mode) {
 void Node::change(const Effect& effect) {
   transactions_.touch(effect, *keyspace_);
   log_.change(effect, static_cast<uint64_t>(now_ms()));
+}
+
+void Node::merge(storage::Stamp stamp, std::string_view effects) {
+  log_.observe(stamp.hlc);
+  change({.kind = EffectKind::kMerge, .stamp = stamp});
+  Effect effect;
+  while (!effects.empty()) {
+    CHECK(storage::decode_effect(effects, effect));
+    change(effect);
+    const bool set = effect.kind == EffectKind::kSet;
+    notify(set ? '$' : 'g', set ? "set" : "del", effect.key, effect.database);
+  }
+  publish_events(log_.seal());
+}
+
+void Node::forget_tombstones(storage::Hlc horizon) {
+  change({.kind = EffectKind::kForgetTombstones, .stamp = {horizon, {}}});
+  log_.seal();
 }
 
 void Node::expire_now(int database, const Entry& entry) {
@@ -302,7 +325,9 @@ void Node::drop_gates_above(Lsn kept, bool disk_full) {
   for (const auto& [id, session] : sessions_) {
     if (session->last_write.lsn > kept) session->last_write = log_.last();
   }
-  const OutputQueue::Errors& errors = disk_full ? kDiskFullErrors : kReplacedErrors;
+  const OutputQueue::Errors& errors = disk_full                         ? kDiskFullErrors
+                                      : cluster_->membership().merges() ? kOfferedErrors
+                                                                        : kReplacedErrors;
   for (Session* session : gated_) session->output.drop_above(kept, errors);
   open_gates();
 }
@@ -379,7 +404,7 @@ bool Node::tick() {
   more |= keyspace_->reclaim(kReclaimedPerTurn);
   check_blocked();
   if (!postponed_.empty()) wake_postponed();
-  if (log_.disk_full() && clock_us_ - last_probe_us_ >= kProbeIntervalUs) {
+  if (log_.waits_for_room() && clock_us_ - last_probe_us_ >= kProbeIntervalUs) {
     last_probe_us_ = clock_us_;
     log_.probe();
   }
@@ -459,8 +484,8 @@ void Node::advance_shut_down() {
     host_.stopped(0);
     return;
   }
-  if (log_.disk_full()) {
-    // Nothing is queued: what did not fit was undone and refused.
+  if (log_.waits_for_room()) {
+    // Nothing is queued: what did not fit was undone and refused, or is still in the log on disk.
     closing_log_ = true;
     host_.log(LogLevel::kWarning, "the disk is full: stopping without a mark of a clean stop");
     host_.stopped(0);

@@ -120,6 +120,11 @@ class Node {
 
   // Applies the effect now and adds it to the record of the command or transaction being executed.
   void change(const storage::Effect& effect);
+  // A record of its own for effects that a deposed leader had stamped so, and that win over what is
+  // there (orphan_merge.h). REQUIRES: this node leads, no record is open.
+  void merge(storage::Stamp stamp, std::string_view effects);
+  // The same for the record that lets tombstones go.
+  void forget_tombstones(storage::Hlc horizon);
   // CLIENT CONSISTENCY's, or the option's.
   Consistency consistency_of(const Session& session) const {
     return session.consistency.value_or(default_consistency_);

@@ -101,6 +101,12 @@ std::vector<Row> cluster_rows() {
       {{"cluster", "max-clock-drift-ms", "", kInteger, false, false, 1, 3'600'000, "",
         "A node whose clock differs by more than this from a majority's does not lead."},
        &Options::max_clock_drift_ms},
+      {{"cluster", "divergence", "", kChoice, false, false, 0, 0, "save|merge",
+        "What becomes of records that a deposed leader has to drop: save them in a file, or, with "
+        "a "
+        "write-quorum below a majority, offer them to the new leader too, which merges those that "
+        "are newer than what it has."},
+       &Options::divergence},
       {{"cluster", "follower-writes", "", kChoice, true, false, 0, 0, "forward|readonly|redirect",
         "What a follower does with a write: forward it to the leader, refuse it with -READONLY, or "
         "name the leader with -REDIRECT to clients that know it."},

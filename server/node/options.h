@@ -42,6 +42,7 @@ struct Options {
   int64_t heartbeat_ms = 50;
   int64_t election_timeout_ms = 300;
   int64_t max_clock_drift_ms = 500;
+  std::string divergence = "save";           // save, merge
   std::string follower_writes = "forward";   // forward, readonly, redirect
   std::string read_consistency = "session";  // see parse_consistency()
   // [wal]

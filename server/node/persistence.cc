@@ -84,6 +84,8 @@ replication::Membership configured_membership(const Options& options) {
   membership.heartbeat_ms = static_cast<uint32_t>(options.heartbeat_ms);
   membership.election_timeout_ms = static_cast<uint32_t>(options.election_timeout_ms);
   membership.max_clock_drift_ms = static_cast<uint32_t>(options.max_clock_drift_ms);
+  membership.divergence = options.divergence == "merge" ? replication::Divergence::kMerge
+                                                        : replication::Divergence::kSave;
   return membership;
 }
 
@@ -295,7 +297,8 @@ void Persistence::warn_of_difference(const replication::Membership& membership) 
   if (configured == membership) return;
   node_.host().log(LogLevel::kWarning,
                    "the options of [cluster] differ from the membership in the log, which is in "
-                   "force: peers, write-quorum and the times only count at the first start");
+                   "force: peers, write-quorum, divergence and the times only count at the first "
+                   "start");
 }
 
 // The founding record is the first of every log of the cluster: committed by construction. One who

@@ -196,6 +196,11 @@ Hlc RecordLog::hlc_at(Position position) const {
   return recent_.header_of(position.lsn).stamp.hlc;
 }
 
+std::optional<Hlc> RecordLog::hlc_of(Lsn lsn) const {
+  if (lsn <= recent_.base().lsn || lsn > recent_.last().lsn) return std::nullopt;
+  return recent_.header_of(lsn).stamp.hlc;
+}
+
 void RecordLog::truncate(Position kept) {
   CHECK(!leading_ && kept.lsn >= commit_.lsn && kept.lsn <= last_.lsn);
   if (kept.lsn == last_.lsn) return;
@@ -204,36 +209,47 @@ void RecordLog::truncate(Position kept) {
   last_hlc_ = hlc_at(kept);
   orphaned_records_ += last_.lsn.value() - kept.lsn.value();
   last_ = kept;
-  save_orphans(first_dropped, recent_.truncate(kept.lsn));
+  ++saving_;
+  save_orphans({first_dropped, std::make_shared<std::string>(recent_.truncate(kept.lsn))});
   wal_->truncate(kept, last_hlc_);
 }
 
-void RecordLog::save_orphans(Position first, std::string bytes) {
-  // The log waits: what it drops is safe elsewhere before it is dropped.
-  ++saving_;
-  auto saved = std::make_shared<absl::StatusOr<std::string>>();
+// The log waits: what it drops is safe elsewhere before it is dropped.
+void RecordLog::save_orphans(Orphans orphans) {
+  auto path = std::make_shared<absl::StatusOr<std::string>>();
   host_.run(
       Lane::kBackground,
-      [this, first, saved, bytes = std::move(bytes)] {
-        *saved =
-            storage::write_orphan_file(host_.file_system(), directory_, identity_, first, bytes);
+      [this, orphans, path] {
+        *path = storage::write_orphan_file(host_.file_system(), directory_, identity_,
+                                           orphans.first, *orphans.bytes);
       },
-      [this, first, saved] {
-        --saving_;
-        if (saved->ok()) {
-          host_.log(
-              LogLevel::kWarning,
-              base::concat("records from lsn ", first.lsn.value(), " of term ", first.term.value(),
-                           " on were never committed, the leader has others in their place: "
-                           "they are kept in ",
-                           **saved));
-        } else {
-          host_.log(LogLevel::kError, base::concat("records that are dropped from the log could "
-                                                   "not be saved: ",
-                                                   saved->status().message()));
-        }
-        start_write();
-      });
+      [this, orphans, path] { orphans_written(orphans, *path); });
+}
+
+void RecordLog::orphans_written(const Orphans& orphans, const absl::StatusOr<std::string>& path) {
+  const std::string which = base::concat("records from lsn ", orphans.first.lsn.value(),
+                                         " of term ", orphans.first.term.value(),
+                                         " on were never committed, the leader has others in "
+                                         "their place: ");
+  if (absl::IsResourceExhausted(path.status())) {
+    if (unsaved_.empty()) {
+      host_.log(LogLevel::kError,
+                base::concat(which, "this node waits for room to keep them in a file: ",
+                             path.status().message()));
+    }
+    unsaved_.push_back(orphans);
+    return;
+  }
+  if (!path.ok()) {
+    // As after a failed write of the log, which still has them: the next start tries again.
+    host_.log(LogLevel::kError, base::concat(which, "they cannot be kept in a file"));
+    failed_ = true;
+    return events_.fatal(path.status());
+  }
+  --saving_;
+  host_.log(LogLevel::kWarning, base::concat(which, "they are kept in ", *path));
+  events_.orphans_saved(*path);
+  start_write();
 }
 
 void RecordLog::install(storage::Keyspace& keyspace, Position cut, Hlc hlc, bool keep_log) {
@@ -242,7 +258,8 @@ void RecordLog::install(storage::Keyspace& keyspace, Position cut, Hlc hlc, bool
     const Lsn first = commit_.lsn.next();
     const Position first_dropped{recent_.header_of(first).term, first};
     orphaned_records_ += last_.lsn.value() - commit_.lsn.value();
-    save_orphans(first_dropped, recent_.truncate(commit_.lsn));
+    ++saving_;
+    save_orphans({first_dropped, std::make_shared<std::string>(recent_.truncate(commit_.lsn))});
   }
   keyspace_ = &keyspace;
   applied_ = cut;
@@ -380,6 +397,7 @@ void RecordLog::close_further() {
 }
 
 void RecordLog::probe() {
+  for (Orphans& orphans : std::exchange(unsaved_, {})) save_orphans(std::move(orphans));
   if (job_ != nullptr || closed_ != nullptr || failed_ || saving_ > 0) return;
   wal_->save_hard_state(hard_state_);
   run_job(wal_->take_job(monotonic_ms()));

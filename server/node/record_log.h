@@ -12,8 +12,10 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "server/node/cluster/recent_records.h"
 #include "server/node/host.h"
 #include "storage/digest.h"
@@ -48,6 +50,8 @@ class RecordLog {
     std::function<void(storage::Position kept, const absl::Status& reason)> tail_lost;
     // A digest record was applied; the keyspace's digest with everything up to it.
     std::function<void(storage::Lsn lsn, storage::Digest digest)> digest_reached;
+    // What was dropped from the log is in this file (orphan_file.h).
+    std::function<void(const std::string& path)> orphans_saved;
     // The log cannot go on (failed fsync, I/O error): the process has to end.
     std::function<void(const absl::Status& reason)> fatal;
   };
@@ -68,6 +72,8 @@ class RecordLog {
   // Applies the effect and adds it to the open record, opening one if none is. REQUIRES: leading.
   void change(const storage::Effect& effect, uint64_t wall_ms);
   bool record_open() const { return open_; }
+  // The next record's stamp is above this one.
+  void observe(storage::Hlc hlc) { clock_.observe(hlc); }
   // Closes the open record and queues it; its position. REQUIRES: record_open().
   storage::Position seal();
   // A record of another kind than effects. REQUIRES: leading, !record_open().
@@ -80,7 +86,8 @@ class RecordLog {
   // --- Following. REQUIRES: not leading.
   // The records follow last(); each was verified.
   void accept(std::span<const storage::RecordView> records);
-  // Cuts the log after `kept`; what is dropped is saved in a file first (orphan_file.h).
+  // Cuts the log after `kept`; what is dropped is saved in a file first (orphan_file.h), however
+  // long that takes: a full disk makes the log wait, any other error ends the process.
   // REQUIRES: kept.lsn >= commit().lsn, and not above last().
   void truncate(storage::Position kept);
   // A snapshot with this cut is durable and `keyspace` holds it. The log stays if it contains the
@@ -108,6 +115,8 @@ class RecordLog {
   // The uncommitted record (or the open one) with this stamp. REQUIRES: leading, hlc >
   // commit_hlc().
   storage::Lsn lsn_of(storage::Hlc hlc) const;
+  // Of the record; nullopt: it is not in memory.
+  std::optional<storage::Hlc> hlc_of(storage::Lsn lsn) const;
   // Newest record that removed anything: what the absence of a key may depend on.
   storage::Lsn newest_removal() const { return newest_removal_; }
   // Newest record that swapped databases: what any key's presence may depend on, as a swap leaves
@@ -127,6 +136,8 @@ class RecordLog {
   int64_t write_started_us() const { return job_ == nullptr ? 0 : job_started_us_; }
   // The last write found no room: nothing new may be made until probe() has succeeded.
   bool disk_full() const { return disk_full_; }
+  // probe() is worth a try.
+  bool waits_for_room() const { return disk_full_ || !unsaved_.empty(); }
   // Queues a small frame, to see whether there is room again.
   void probe();
   // Syncs what is left and marks the log as cleanly ended, then calls `done` on the loop. Nothing
@@ -135,6 +146,7 @@ class RecordLog {
   bool closing() const { return closed_ != nullptr; }
   bool quiet() const { return job_ == nullptr && wal_->queued_bytes() == 0 && saving_ == 0; }
 
+  const std::string& directory() const { return directory_; }
   storage::Wal& wal() { return *wal_; }
   const storage::Wal& wal() const { return *wal_; }
   const storage::HardState& hard_state() const { return hard_state_; }
@@ -150,13 +162,20 @@ class RecordLog {
     storage::Inverse inverse;
   };
 
+  // Dropped records, from `first` on.
+  struct Orphans {
+    storage::Position first;
+    std::shared_ptr<const std::string> bytes;
+  };
+
   void open_record(storage::Stamp stamp);
   void close_record(storage::RecordKind kind);
   void apply(const storage::RecordView& record);
   storage::Hlc hlc_at(storage::Position position) const;
   void forget_committed();
   void undo_above(storage::Lsn kept);
-  void save_orphans(storage::Position first, std::string bytes);
+  void save_orphans(Orphans orphans);
+  void orphans_written(const Orphans& orphans, const absl::StatusOr<std::string>& path);
   void run_job(std::unique_ptr<storage::WriteJob> job);
   void write_finished();
   void lose_tail(storage::Position kept, const absl::Status& reason);
@@ -190,7 +209,8 @@ class RecordLog {
   uint64_t undone_records_ = 0, orphaned_records_ = 0;
   std::unique_ptr<storage::WriteJob> job_;  // the one that is out
   int64_t job_started_us_ = 0;
-  int saving_ = 0;                                   // orphan files on the lane: the log waits
+  int saving_ = 0;                // orphan files that are not there yet: the log waits
+  std::vector<Orphans> unsaved_;  // of these, what found no room
   std::function<void(const absl::Status&)> closed_;  // set: closing
   bool disk_full_ = false;
   bool failed_ = false;  // a sync or a write failed for good

@@ -52,6 +52,8 @@ enum class Fault : uint8_t {
   kMemberRemoved,
   kLeaderRemoved,
   kMemberAddedAgain,
+  kOrphanMerged,
+  kOrphansJudged,  // a file of them
   kCount,
 };
 inline constexpr size_t kFaultCount = static_cast<size_t>(Fault::kCount);
@@ -99,6 +101,8 @@ inline constexpr std::array<std::string_view, kFaultCount> kFaultNames = {
     "member removed",
     "leader removed",
     "removed member added again",
+    "orphan merged",
+    "orphans judged",
 };
 
 struct FaultCounters {

@@ -78,7 +78,7 @@ void LogChecker::append(uint32_t node, const RecordView& record) {
          " has term ", previous.value(), ", another one term ", known.previous_term.value());
   }
   if (const Known* before = find(lsn - 1, previous);
-      before != nullptr && before->hlc >= known.hlc) {
+      before != nullptr && before->stamp.hlc >= known.stamp.hlc) {
     fail("the stamp of lsn ", lsn, " of node ", node, " is not above that of the record before");
   }
   log.terms.resize(lsn);
@@ -96,7 +96,7 @@ LogChecker::Known& LogChecker::learn(Log& log, const RecordView& record) {
   Known known;
   known.term = record.header.term;
   known.previous_term = log.terms[lsn - 1];
-  known.hlc = record.header.stamp.hlc;
+  known.stamp = record.header.stamp;
   known.hash = hash_bytes(record.bytes);
   if (record.header.kind == storage::RecordKind::kEffects) {
     known.payload = record.payload;
@@ -279,8 +279,10 @@ void LogChecker::commit_record(uint32_t node, uint64_t lsn, Term term) {
          std::popcount(known->synced_on), " nodes have on disk");
   }
   committed_.push_back(term);
-  const std::string error = model_.apply(known->hlc, known->payload);
-  if (!error.empty()) fail("lsn ", lsn, ": ", error);
+  for (const std::string& error : {model_.apply(known->stamp.hlc, known->payload),
+                                   merges_.commit(known->stamp, known->payload)}) {
+    if (!error.empty()) fail("lsn ", lsn, ": ", error);
+  }
   std::string().swap(known->payload);
 }
 

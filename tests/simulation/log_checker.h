@@ -16,6 +16,7 @@
 #include "storage/record.h"
 #include "storage/types.h"
 #include "tests/simulation/committed_model.h"
+#include "tests/simulation/merge_checker.h"
 #include "tests/simulation/trace.h"
 
 namespace kvorum::simulation {
@@ -65,11 +66,12 @@ class LogChecker {
   size_t fewest_voters() const { return fewest_voters_; }
   size_t most_voters() const { return most_voters_; }
   const CommittedModel& model() const { return model_; }
+  const MergeChecker& merges() const { return merges_; }
 
  private:
   struct Known {
     storage::Term term, previous_term;  // previous_term 0: not known
-    storage::Hlc hlc;
+    storage::Stamp stamp;
     uint64_t hash = 0;
     uint64_t synced_on = 0;  // a bit for each node
     uint64_t voters = 0;     // of a membership: the same
@@ -107,6 +109,7 @@ class LogChecker {
   std::vector<std::vector<Known>> records_;  // by lsn
   std::vector<storage::Term> committed_;     // by lsn - 1
   CommittedModel model_;
+  MergeChecker merges_;
   std::set<uint64_t> memberships_;  // lsns
   size_t fewest_voters_, most_voters_;
   std::vector<std::vector<storage::Position>> tokens_;  // by number

@@ -21,6 +21,7 @@ struct Parameters {
 
   // The cluster.
   std::string write_quorum = "majority";
+  std::string divergence = "save";
   int64_t write_timeout_ms = 2000;
   std::string read_consistency = "session";
   int64_t heartbeat_ms = 50;

@@ -57,6 +57,7 @@ void SimulatedNode::set_options(server::OptionTable& table) const {
   }
   if (!founder) options.peers.push_back(base::concat(id_, "=node-", id_, ":7000"));
   options.write_quorum = parameters.write_quorum;
+  options.divergence = parameters.divergence;
   options.read_consistency = parameters.read_consistency;
   options.heartbeat_ms = parameters.heartbeat_ms;
   options.election_timeout_ms = parameters.election_timeout_ms;

@@ -4,7 +4,9 @@
 #include <array>
 #include <string_view>
 
+#include "base/text.h"
 #include "server/node/cluster/cluster.h"
+#include "storage/orphan_file.h"
 
 namespace kvorum::simulation {
 
@@ -131,6 +133,12 @@ bool Simulation::all_members(const std::function<bool(SimulatedNode&)>& conditio
                      [&](Endpoint id) { return condition(node(id)); });
 }
 
+// What it had to drop was offered; a clock that has jumped may make a leader wait with that.
+bool Simulation::offered_all(server::Node& node) const {
+  return world_.parameters.divergence != "merge" || world_.faults.of(Fault::kClockJump) > 0 ||
+         !node.cluster().membership().merges() || node.cluster().orphan_offer().files_left() == 0;
+}
+
 bool Simulation::all_agree() {
   SimulatedNode* leading = leader();
   if (leading == nullptr) return false;
@@ -141,7 +149,8 @@ bool Simulation::all_agree() {
     if (!each.loaded()) return false;
     server::Node& node = *each.node();
     const bool learns = world_.members.learners_for_good.contains(each.id());
-    return node.log().applied() == log.last() && node.keyspace().digest() == digest &&
+    return offered_all(node) && node.log().applied() == log.last() &&
+           node.keyspace().digest() == digest &&
            (nodes_.size() == 1 || node.cluster().replica().is_voter() != learns);
   });
 }
@@ -241,13 +250,53 @@ void Simulation::judge_tokens() {
   }
 }
 
+// What was dropped somewhere and has been offered to a leader since.
+void Simulation::judge_orphans() {
+  for (const auto& each : nodes_) {
+    if (world_.verdict.failed()) return;
+    storage::SimulatedDisk& disk = each->disk();
+    const auto identity = storage::read_identity(disk, "data");
+    const auto names = disk.list("data");
+    if (!identity.ok() || !names.ok()) continue;
+    for (const std::string& name : *names) {
+      if (name.starts_with("offered-")) judge_orphan_file(*each, "data/" + name, *identity);
+    }
+  }
+  for (uint64_t i = 0; i < logs().merges().merges(); ++i) world_.faults.count(Fault::kOrphanMerged);
+}
+
+void Simulation::judge_orphan_file(SimulatedNode& machine, const std::string& path,
+                                   const storage::Identity& identity) {
+  const auto records = storage::read_orphan_file(machine.disk(), path, identity);
+  if (!records.ok()) return;  // its disk was damaged
+  world_.faults.count(Fault::kOrphansJudged);
+  for (std::string_view rest = *records; !rest.empty();) {
+    const std::string error = logs().merges().judged(storage::take_record(rest));
+    if (!error.empty()) world_.fail("node ", machine.id(), ": ", error);
+  }
+}
+
+// Which partitions have keys that no history of commands explains.
+std::vector<bool> Simulation::merged_partitions() const {
+  std::vector<bool> merged(static_cast<size_t>(3 * world_.parameters.key_groups), false);
+  for (const std::string& key : logs().merges().touched()) {
+    const size_t kind = std::string_view("rcx").find(key.front());
+    const auto group = base::parse_integer<size_t>(key.substr(1, key.size() - 2));
+    if (kind == std::string_view::npos || !group.has_value()) continue;  // a scenario's
+    if (3 * *group + kind < merged.size()) merged[3 * *group + kind] = true;
+  }
+  return merged;
+}
+
 void Simulation::judge_history(Result& result) {
   std::vector<std::vector<Operation>> partitions(
       static_cast<size_t>(3 * world_.parameters.key_groups));
+  const std::vector<bool> merged = merged_partitions();
   for (const Operation& operation : records_.operations) {
     partitions[static_cast<size_t>(operation.partition)].push_back(operation);
   }
   for (size_t i = 0; i < partitions.size(); ++i) {
+    if (merged[i]) continue;
     const Linearizable verdict = check_linearizable(partitions[i]);
     if (verdict == Linearizable::kUndecided) ++result.undecided;
     if (verdict != Linearizable::kNo) continue;
@@ -264,6 +313,7 @@ void Simulation::judge_history(Result& result) {
 Result Simulation::judge() {
   Result result;
   if (!world_.verdict.failed()) judge_tokens();
+  if (!world_.verdict.failed()) judge_orphans();
   if (!world_.verdict.failed()) judge_history(result);
   result.failure = world_.verdict.text();
   result.trace_hash = world_.trace.hash();

@@ -76,6 +76,11 @@ class Simulation final : public Observer {
   std::string what_is_missing();
   void judge_tokens();
   bool all_members(const std::function<bool(SimulatedNode&)>& condition);
+  bool offered_all(server::Node& node) const;
+  void judge_orphans();
+  void judge_orphan_file(SimulatedNode& machine, const std::string& path,
+                         const storage::Identity& identity);
+  std::vector<bool> merged_partitions() const;
   void judge_history(Result& result);
 
   World world_;

@@ -38,7 +38,9 @@ Cluster::Cluster(Node& node)
           host_, node.log(), [this](NodeId peer) { return member_link(peer); },
           [this] { end_turn(); }),
       snapshots_(node, *this),
-      read_index_(node) {}
+      read_index_(node),
+      orphan_merge_(node),
+      orphan_offer_(node, orphan_merge_) {}
 
 Cluster::~Cluster() = default;
 
@@ -76,6 +78,7 @@ void Cluster::start(ClusterStart start) {
   read_index_.start(identity_.boot);
   for (const auto& [peer, link] : links_) link->set_hello(our_hello());
   do_membership_change();
+  orphan_offer_.start();
   tick();
 }
 
@@ -97,12 +100,14 @@ void Cluster::tick() {
     look_at_disk();
     if (replica_->settled() && !replica_->transferring()) {
       propose_membership();
+      orphan_merge_.tick(orphan_offer_.files_left() > 0);
       propose_digest();
     }
     snapshots_.serve();
   }
   snapshots_.tick();
   read_index_.tick();
+  orphan_offer_.step();
   // Before these nobody can be sent records any more.
   const RecordLog& log = node_.log();
   replica_->compacted(std::min(log.wal().oldest_lsn().previous(), log.recent().base().lsn));
@@ -165,6 +170,8 @@ void Cluster::do_ready() {
 void Cluster::after_commit() {
   node_.log().apply_some(kAppliedPerTurn);
   read_index_.serve();
+  orphan_merge_.serve();
+  orphan_offer_.step();
   node_.open_gates();
 }
 
@@ -229,6 +236,7 @@ void Cluster::do_role_change() {
   look_at_removal();
   node_.forwarding().leader_changed();
   read_index_.leader_changed();
+  orphan_offer_.leader_changed();
   node_.wake_sessions();
 }
 
@@ -238,6 +246,7 @@ void Cluster::stop_leading() {
   shipper_.stop();
   snapshots_.stop_sending();
   read_index_.stop_leading();
+  orphan_merge_.stop_leading();
   node_.leadership_lost();
 }
 

@@ -19,6 +19,8 @@
 #include "server/node/cluster/digest_vote.h"
 #include "server/node/cluster/hand_over.h"
 #include "server/node/cluster/membership_keeper.h"
+#include "server/node/cluster/orphan_merge.h"
+#include "server/node/cluster/orphan_offer.h"
 #include "server/node/cluster/peer_link.h"
 #include "server/node/cluster/peer_message.h"
 #include "server/node/cluster/read_index.h"
@@ -76,6 +78,9 @@ class Cluster {
   // A digest record was applied: `digest` is the keyspace's with everything up to it.
   void digest_reached(storage::Lsn lsn, storage::Digest digest);
 
+  // Records were dropped and are in this file.
+  void orphans_saved(const std::string& path) { orphan_offer_.saved(path); }
+
   // --- Peers.
   void peer_connected(storage::NodeId peer);
   void peer_received(storage::NodeId peer, std::string_view bytes);
@@ -130,6 +135,8 @@ class Cluster {
     return leader_lost_us_;
   }  // since when there is none; 0: there is
   bool keyspace_differs() const { return differs_; }
+  const OrphanMerge& orphan_merge() const { return orphan_merge_; }
+  const OrphanOffer& orphan_offer() const { return orphan_offer_; }
 
   // --- For the transfer of snapshots.
   // A received snapshot is durable: the node's keyspace and log go on from it.
@@ -204,6 +211,8 @@ class Cluster {
   void handle(Session& session, const peer::Published& published);
   void handle(Session& session, const peer::DigestReport& report);
   void handle(Session& session, const peer::Differs& differs);
+  void handle(Session& session, const peer::Orphans& orphans);
+  void handle(Session& session, const peer::OrphansAck& ack);
   void handle(Session& session, const peer::Hello& hello);
 
   Node& node_;
@@ -229,6 +238,8 @@ class Cluster {
   DigestVote digests_;
   HandOver hand_over_;
   ReadIndex read_index_;
+  OrphanMerge orphan_merge_;
+  OrphanOffer orphan_offer_;
   std::vector<replication::Message> held_;  // leave when the hard state is saved
   std::deque<FanOut> fan_outs_;             // wait for their gate
   mutable std::vector<storage::Lsn> durable_on_;

@@ -29,6 +29,7 @@ constexpr Lsn kBirth{1};
 void Cluster::do_membership_change() {
   voters_ = membership().voters().size();
   node_.log().set_keep_recent(membership().members.size() > 1);
+  node_.keyspace().keep_tombstones(membership().merges(), node_.log().applied_hlc());
   review_links();
 }
 

@@ -57,6 +57,7 @@ void Cluster::link_ready(NodeId peer, const peer::Hello& hello) {
   if (birth_ != nullptr) birth_->linked(hello);
   if (replica_ == nullptr) return;
   tell_members(peer);
+  orphan_offer_.link_ready(peer);
   node_.forwarding().link_ready(peer);
   end_turn();
 }
@@ -69,6 +70,7 @@ void Cluster::link_lost(NodeId peer) {
   snapshots_.link_lost(peer);
   node_.forwarding().link_lost(peer);
   read_index_.link_lost(peer);
+  orphan_offer_.link_lost(peer);
 }
 
 void Cluster::peer_connected(NodeId peer) {
@@ -209,6 +211,7 @@ void Cluster::session_closed(Session& session) {
   if (session.peer == NodeId{0}) return;
   node_.forwarding().peer_session_closed(session);
   read_index_.peer_session_closed(session);
+  orphan_merge_.peer_session_closed(session);
 }
 
 void Cluster::handle(Session& session, replication::Message& message) {
@@ -295,6 +298,16 @@ void Cluster::handle(Session& session, const peer::Differs& differs) {
   snapshots_.want_keyspace(differs.lsn);
 }
 
+void Cluster::handle(Session& session, const peer::Orphans& orphans) {
+  if (replica_ == nullptr) return;
+  look_at_clock();
+  orphan_merge_.receive(session, orphans);
+}
+
+void Cluster::handle(Session& session, const peer::OrphansAck& ack) {
+  if (replica_ != nullptr) orphan_offer_.receive(session.peer, ack);
+}
+
 // --- Snapshots.
 
 void Cluster::snapshot_sent(NodeId follower, storage::Position cut) {
@@ -323,6 +336,7 @@ void Cluster::snapshot_installed(std::unique_ptr<storage::Keyspace> keyspace,
     CHECK(replication::decode_membership(info.membership, membership));
     replica_->installed(cut, membership, cut.lsn, contains);
   }
+  node_.keyspace().keep_tombstones(this->membership().merges(), info.hlc);
   end_turn();
 }
 

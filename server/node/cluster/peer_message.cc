@@ -1,8 +1,6 @@
 #include "server/node/cluster/peer_message.h"
 
 #include <algorithm>
-#include <cstring>
-#include <span>
 #include <utility>
 
 #include "base/check.h"
@@ -37,6 +35,8 @@ constexpr std::string_view kReadIndexAck = "READ-INDEX-ACK";
 constexpr std::string_view kPublished = "PUBLISHED";
 constexpr std::string_view kDigest = "DIGEST";
 constexpr std::string_view kDiffers = "DIFFERS";
+constexpr std::string_view kOrphans = "ORPHANS";
+constexpr std::string_view kOrphansAck = "ORPHANS-ACK";
 constexpr std::string_view kPart = "PART";
 
 // --- Out.
@@ -206,6 +206,23 @@ struct Encode {
   std::string operator()(const Differs& differs) const {
     return FieldWriter(kDiffers, 2).number(differs.lsn.value()).digest(differs.majority).take();
   }
+  std::string operator()(const Orphans& orphans) const {
+    return FieldWriter(kOrphans, 3)
+        .number(orphans.term.value())
+        .number(orphans.files_left)
+        .bytes(orphans.records)
+        .take();
+  }
+  std::string operator()(const OrphansAck& ack) const {
+    return FieldWriter(kOrphansAck, 7)
+        .number(ack.term.value())
+        .position(ack.last)
+        .number(ack.merged)
+        .number(ack.lost)
+        .number(ack.kept)
+        .flag(ack.refused)
+        .take();
+  }
   std::string operator()(const Part& part) const { return encode_part(part.bytes, part.last); }
 };
 
@@ -254,24 +271,31 @@ std::string_view name(storage::RecordError error) {
   return "a record";
 }
 
+// Whole records, each verified; nothing where there are none or the field is wrong.
+std::vector<storage::RecordView> take_records(FieldReader& fields, std::string_view all,
+                                              const storage::Incarnation& incarnation) {
+  std::vector<storage::RecordView> records;
+  for (std::string_view bytes = all; !bytes.empty() && !fields.failed();) {
+    storage::RecordView record;
+    const size_t at = all.size() - bytes.size();
+    const storage::RecordError error = storage::decode_record(incarnation, bytes, record);
+    if (error == storage::RecordError::kNone) {
+      records.push_back(record);
+    } else {
+      fields.fail("records", "whole records of this cluster",
+                  base::concat(name(error), " at byte ", at, " of ", all.size()));
+    }
+  }
+  return records;
+}
+
 Message decode_append(FieldReader& fields, const storage::Incarnation& incarnation) {
   replication::Message message = message_of(MessageKind::kAppend, fields);
   message.position = fields.position("previous position");
   message.commit = fields.named<Lsn>("commit");
   message.sent_us = fields.number<int64_t>("sending clock");
   message.wall_us = fields.number<int64_t>("wall clock");
-  const std::string_view all = fields.bytes("records");
-  for (std::string_view bytes = all; !bytes.empty() && !fields.failed();) {
-    storage::RecordView record;
-    const size_t at = all.size() - bytes.size();
-    const storage::RecordError error = storage::decode_record(incarnation, bytes, record);
-    if (error == storage::RecordError::kNone) {
-      message.records.push_back(record);
-    } else {
-      fields.fail("records", "whole records of this cluster",
-                  base::concat(name(error), " at byte ", at, " of ", all.size()));
-    }
-  }
+  message.records = take_records(fields, fields.bytes("records"), incarnation);
   return message;
 }
 
@@ -449,6 +473,26 @@ Message decode_differs(FieldReader& fields, const storage::Incarnation&) {
   return differs;
 }
 
+Message decode_orphans(FieldReader& fields, const storage::Incarnation& incarnation) {
+  Orphans orphans;
+  orphans.term = fields.named<Term>("term");
+  orphans.files_left = fields.number<uint64_t>("files left");
+  orphans.records = fields.bytes("records");
+  take_records(fields, orphans.records, incarnation);
+  return orphans;
+}
+
+Message decode_orphans_ack(FieldReader& fields, const storage::Incarnation&) {
+  OrphansAck ack;
+  ack.term = fields.named<Term>("term");
+  ack.last = fields.position("last position");
+  ack.merged = fields.number<uint64_t>("merged");
+  ack.lost = fields.number<uint64_t>("lost");
+  ack.kept = fields.number<uint64_t>("kept");
+  ack.refused = fields.flag("refused");
+  return ack;
+}
+
 Message decode_part(FieldReader& fields, const storage::Incarnation&) {
   Part part;
   part.last = fields.flag("last");
@@ -483,6 +527,8 @@ constexpr Word kWords[] = {
     {kSnapshotWanted, decode_snapshot_wanted},
     {kDigest, decode_digest},
     {kDiffers, decode_differs},
+    {kOrphans, decode_orphans},
+    {kOrphansAck, decode_orphans_ack},
 };
 
 const Word* find_word(std::string_view text) {
@@ -525,41 +571,6 @@ std::string encode_hello_answer(const Hello& hello) { return encode_hello(hello,
 
 std::string encode_part(std::string_view bytes, bool last) {
   return FieldWriter(kPart, 2).flag(last).bytes(bytes).take();
-}
-
-PartAssembler::PartAssembler()
-    : parser_(resp::Limits{.max_arguments = size_t{16} * 1024 * 1024,
-                           .max_bulk_bytes = kMaxMessageBytes,
-                           .max_query_bytes = kMaxMessageBytes}) {}
-
-absl::StatusOr<bool> PartAssembler::add(const Part& part) {
-  using Result = resp::Parser::Result;
-  Result result = Result::kNeedMore;
-  for (std::string_view bytes = part.bytes; !bytes.empty() && result == Result::kNeedMore;) {
-    const std::span<char> room = parser_.reserve(bytes.size());
-    const size_t taken = std::min(room.size(), bytes.size());
-    if (taken == 0) {
-      return absl::InvalidArgumentError(
-          base::concat("REPLCONF PART: expected at most ", kMaxMessageBytes, " bytes, got more"));
-    }
-    std::memcpy(room.data(), bytes.data(), taken);
-    parser_.commit(taken);
-    bytes.remove_prefix(taken);
-    result = parser_.next();
-    if (!bytes.empty() && result == Result::kCommand) result = Result::kError;
-  }
-  if (result == Result::kError) {
-    return absl::InvalidArgumentError(
-        base::concat("REPLCONF PART: expected one message in its parts, got ",
-                     parser_.error().empty() ? "more" : parser_.error()));
-  }
-  const bool whole = result == Result::kCommand && parser_.buffered_bytes() == 0;
-  if (whole != part.last) {
-    return absl::InvalidArgumentError(
-        base::concat("REPLCONF PART: expected ", part.last ? "the end of a message" : "more parts",
-                     ", got ", whole ? "its end" : "a piece of one"));
-  }
-  return whole;
 }
 
 }  // namespace kvorum::server::peer

@@ -129,6 +129,23 @@ struct Differs {
   storage::Digest majority = 0;
 };
 
+// Records that their node had to drop and that were never committed, for the leader to merge
+// (orphan_merge.h). Without records: how much is to come.
+struct Orphans {
+  storage::Term term{0};    // the leadership it is meant for: another one passes it over
+  uint64_t files_left = 0;  // not yet offered whole, the one these are from included
+  std::string records;      // whole, as encoded; each was verified
+};
+
+struct OrphansAck {
+  storage::Term term{0};
+  storage::Position last;  // of the records: they are judged, and what was merged is committed
+  uint64_t merged = 0;     // records that won
+  uint64_t lost = 0;       // newer ones are in their place
+  uint64_t kept = 0;       // cannot be merged
+  bool refused = false;    // not now: come again
+};
+
 // A part of a message longer than kPartBytes: the parts of one link, put together, are the whole
 // RESP array.
 struct Part {
@@ -136,9 +153,10 @@ struct Part {
   std::string bytes;
 };
 
-using Message = std::variant<replication::Message, Hello, Birth, Members, SnapshotChunk,
-                             SnapshotAck, SnapshotWanted, Forward, Relay, Gone, ReadIndex,
-                             ReadIndexAck, Published, DigestReport, Differs, Part>;
+using Message =
+    std::variant<replication::Message, Hello, Birth, Members, SnapshotChunk, SnapshotAck,
+                 SnapshotWanted, Forward, Relay, Gone, ReadIndex, ReadIndexAck, Published,
+                 DigestReport, Differs, Orphans, OrphansAck, Part>;
 
 // What of a replication::Message is on the wire: the fields its kind has by replication/message.h,
 // and wall_us; `from` and `to` are the link's business.

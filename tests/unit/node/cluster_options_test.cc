@@ -151,6 +151,14 @@ TEST(ClusterOptionsTest, AnotherPortThanThePeersUseIsOnlyAWarning) {
               ElementsAre(HasSubstr("listens on port 7009, its peers reach it on port 7000")));
 }
 
+TEST(ClusterOptionsTest, AMergeOfWhatIsNeverDroppedIsAWarning) {
+  Options options = three_nodes();
+  options.divergence = "merge";
+  EXPECT_THAT(cluster_warnings(options), ElementsAre(HasSubstr("nothing is merged")));
+  options.write_quorum = "1";
+  EXPECT_THAT(cluster_warnings(options), IsEmpty());
+}
+
 TEST(ClusterOptionsTest, ANetworkWithoutASecretIsAWarning) {
   Options options = three_nodes();
   options.peers[2] = "3=10.0.0.3:7002";

@@ -163,6 +163,8 @@ std::vector<Golden> other_messages() {
       {Published{"news", "flash"}, "REPLCONF PUBLISHED news flash"},
       {DigestReport{Lsn{41}, 0xfeed}, "REPLCONF DIGEST 41 000000000000feed"},
       {Differs{Lsn{41}, UINT64_MAX}, "REPLCONF DIFFERS 41 ffffffffffffffff"},
+      {OrphansAck{Term{7}, {Term{6}, Lsn{41}}, 3, 2, 1, true},
+       "REPLCONF ORPHANS-ACK 7 6 41 3 2 1 1"},
       {Part{true, "piece"}, "REPLCONF PART 1 piece"},
   };
 }
@@ -208,6 +210,25 @@ TEST(PeerMessageTest, AnAppendCarriesItsRecordsAsTheyAre) {
   EXPECT_EQ(message.records[1].bytes.data() + message.records[1].bytes.size(),
             parsed.arguments().back().data() + records.size());  // a view, not a copy
   EXPECT_EQ(encode(*decoded), append.head + records + append.tail);
+}
+
+TEST(PeerMessageTest, OrphansTravelAsTheyWereEncodedAndAreVerified) {
+  for (const std::string& records : {std::string(), two_records()}) {
+    const std::string bytes = encode(Orphans{Term{7}, 2, records});
+    const Parsed parsed(bytes);
+    const absl::StatusOr<Message> decoded = decode(kIncarnation, parsed.arguments());
+    ASSERT_TRUE(decoded.ok()) << decoded.status();
+    const auto& orphans = std::get<Orphans>(*decoded);
+    EXPECT_EQ(orphans.term, Term{7});
+    EXPECT_EQ(orphans.files_left, 2u);
+    EXPECT_EQ(orphans.records, records);
+  }
+  std::string spoilt = two_records();
+  spoilt.back() ^= 1;
+  const std::string bytes = encode(Orphans{Term{7}, 2, spoilt});
+  const Parsed parsed(bytes);
+  EXPECT_THAT(std::string(decode(kIncarnation, parsed.arguments()).status().message()),
+              HasSubstr("whole records of this cluster"));
 }
 
 TEST(PeerMessageTest, AHeartbeatIsAnAppendWithoutRecords) {

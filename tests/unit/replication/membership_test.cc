@@ -68,6 +68,41 @@ TEST(MembershipTest, TheBytesAreFixed) {
   EXPECT_EQ(encode_membership(one), expected);
 }
 
+TEST(MembershipTest, DivergenceIsInAVersionOfItsOwn) {
+  Membership merging = three();
+  merging.divergence = Divergence::kMerge;
+  const std::string bytes = encode_membership(merging);
+  Membership read;
+  ASSERT_TRUE(decode_membership(bytes, read));
+  EXPECT_EQ(read, merging);
+  EXPECT_EQ(bytes.substr(0, 1), "\x02");
+  EXPECT_EQ(bytes[15], 1);
+  // Builds of before the option read all others.
+  EXPECT_EQ(encode_membership(three()).substr(0, 1), "\x01");
+  std::string spoilt = bytes;
+  spoilt[15] = 0;
+  EXPECT_FALSE(decode_membership(spoilt, read)) << "that is what version 1 says";
+  spoilt[15] = 2;
+  EXPECT_FALSE(decode_membership(spoilt, read));
+}
+
+TEST(MembershipTest, OnlyWhatIsAnsweredBelowAMajorityIsMerged) {
+  Membership merging = three();
+  EXPECT_EQ(merging.voters().size(), 2u);
+  merging.divergence = Divergence::kMerge;
+  for (const char* quorum : {"majority", "all", "2"}) {
+    merging.write_quorum = *WriteQuorum::parse(quorum);
+    EXPECT_FALSE(merging.merges()) << quorum;
+  }
+  merging.write_quorum = *WriteQuorum::parse("1");
+  EXPECT_TRUE(merging.merges());
+  merging.members[2].voter = false;
+  EXPECT_FALSE(merging.merges()) << "one voter is a majority";
+  merging = three();
+  merging.write_quorum = *WriteQuorum::parse("1");
+  EXPECT_FALSE(merging.merges());
+}
+
 TEST(MembershipTest, ShortenedOrPaddedBytesAreRefused) {
   const std::string bytes = encode_membership(three());
   Membership read;
