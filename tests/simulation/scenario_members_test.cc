@@ -20,10 +20,6 @@ class ScenarioMembersTest : public testing::Test {
     const std::string id = std::to_string(added);
     return story.client(through).ask({"MEMBER", "ADD", id, "node-" + id + ":7000"});
   }
-  static std::string add_learner(Scenario& story, Endpoint through, Endpoint added) {
-    const std::string id = std::to_string(added);
-    return story.client(through).ask({"MEMBER", "ADD", id, "node-" + id + ":7000", "LEARNER"});
-  }
   static bool wait_for_voter(Scenario& story, Endpoint id) {
     return story.simulation().run_until(
         [&] { return story.node(id).loaded() && replica_of(story, id).is_voter(); }, 20'000'000);
@@ -33,12 +29,10 @@ class ScenarioMembersTest : public testing::Test {
 // Dissertation, figure 4.6: the record that removes the leader is in its log alone. The other one
 // cannot win, so the removed one has to, and counts itself in no majority.
 TEST_F(ScenarioMembersTest, ALeaderThatCrashesWhileItRemovesItselfComesBackToFinishThat) {
-  Scenario story(3, with_spare);
+  Scenario story(3);
   story.elect();
   const Endpoint third = story.follower();
   ASSERT_EQ(remove(story, story.leader(), third), "OK");
-  // A cluster of one member keeps no records in memory for the checkers to see.
-  ASSERT_EQ(add_learner(story, story.leader(), 4), "OK");
   story.crash(third);
   const Endpoint old = story.leader(), other = 6 - old - third;
   EXPECT_EQ(story.client(old).ask({"SET", "k", "v"}), "OK");
@@ -88,6 +82,36 @@ TEST_F(ScenarioMembersTest, AMembershipThatIsCutOffIsInForceNoMore) {
   story.run_ms(2000);
   EXPECT_EQ(replica_of(story, old).membership().members.size(), 3u);
   story.expect_recovery();
+}
+
+// The last member has nobody to send records to, and somebody again.
+TEST_F(ScenarioMembersTest, AClusterThatHasShrunkToOneNodeGrowsAgain) {
+  for (const bool restarted : {false, true}) {
+    SCOPED_TRACE(restarted);
+    Scenario story(3, with_spare);
+    story.elect();
+    const Endpoint last = story.leader(), first_gone = story.follower(0);
+    const Endpoint second_gone = 6 - last - first_gone;
+    ASSERT_EQ(remove(story, last, first_gone), "OK");
+    ASSERT_EQ(remove(story, last, second_gone), "OK");
+    EXPECT_EQ(story.client(last).ask({"SET", "k", "alone"}), "OK");
+    if (restarted) {
+      story.crash(last);
+      story.start(last);
+      story.wait_for_leader();
+      EXPECT_EQ(story.client(last).ask({"SET", "k", "alone again"}), "OK");
+    }
+    ASSERT_EQ(add(story, last, first_gone), "OK");
+    ASSERT_TRUE(wait_for_voter(story, first_gone));
+    ASSERT_EQ(add(story, first_gone, 4), "OK");
+    story.start(4);
+    ASSERT_TRUE(wait_for_voter(story, 4));
+    story.crash(last);
+    story.wait_for_leader();
+    EXPECT_EQ(story.client(4).ask({"GET", "k"}), restarted ? "alone again" : "alone");
+    story.start(last);
+    story.expect_recovery();
+  }
 }
 
 TEST_F(ScenarioMembersTest, ANodeJoinsThroughALeaderThatItsFileDoesNotName) {
