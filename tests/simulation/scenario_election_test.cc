@@ -239,5 +239,37 @@ TEST(ScenarioElectionTest, AWatchIsNotHandedOver) {
   story.expect_recovery();
 }
 
+// Found by chaos: TIMEOUT-NOW comes on another connection than replies. The word that WATCH was
+// executed comes from a deposed leader when the client's own node leads, which has seen nothing of
+// what changed between the two.
+TEST(ScenarioElectionTest, AWatchThatIsAnsweredWhenItsNodeLeadsHasWatchedNothing) {
+  Scenario story(3, slow_elections);
+  story.elect();
+  story.run_ms(500);
+  const Endpoint old = story.leader(), asked = story.follower(0), between = story.follower(1);
+  ScenarioClient client = story.client(asked);
+  const auto make_leader = [&](Endpoint next) {
+    const Endpoint leader = story.leader();
+    story.node(leader).post([&story, leader, next] {
+      story.node(leader).node()->cluster().transfer(storage::NodeId{static_cast<uint16_t>(next)});
+    });
+    return step_until(
+        story, [&] { return story.leader() == next && replica_of(story, next).settled(); },
+        kSecondUs / 2);
+  };
+  network_of(story).block(old, asked);
+  EXPECT_EQ(client.ask({"WATCH", "key"}, 50), "silence");
+  ASSERT_TRUE(make_leader(between));
+  EXPECT_EQ(story.client(between).ask({"SET", "key", "of another client"}), "OK");
+  ASSERT_TRUE(make_leader(asked));
+  story.reconnect();
+  EXPECT_EQ(client.ask({"MULTI"}), "OK") << "to WATCH";
+  EXPECT_EQ(client.ask({"SET", "key", "of this one"}), "OK") << "to MULTI";
+  EXPECT_EQ(client.ask({"EXEC"}), "QUEUED") << "to SET";
+  EXPECT_EQ(client.ask({"GET", "key"}), "nil") << "to EXEC";
+  EXPECT_EQ(client.ask({"PING"}), "of another client");
+  story.expect_recovery();
+}
+
 }  // namespace
 }  // namespace kvorum::simulation
