@@ -35,6 +35,11 @@ void NodeObserver::disk_damaged(SimulatedNode& machine) {
   hard_states_.disk_lost(machine.id());
 }
 
+void NodeObserver::keyspace_damaged(SimulatedNode& machine) {
+  seen_[machine.id()].keyspace_damaged = true;
+  seen_[machine.id()].damage_found = false;
+}
+
 void NodeObserver::turn_ended(SimulatedNode& machine) {
   // A lone node keeps no records in memory to look at.
   if (!machine.loaded() || world_.parameters.nodes == 1) return;
@@ -153,10 +158,21 @@ void NodeObserver::follow_log(SimulatedNode& machine, Seen& seen) {
     logs_.commit(id, commit.value());
   }
   follow_voters(machine, seen);
+  follow_keyspace(machine, seen);
+}
+
+void NodeObserver::follow_keyspace(SimulatedNode& machine, Seen& seen) {
+  if (seen.keyspace_damaged) {
+    const bool differs = machine.node()->cluster().keyspace_differs();
+    seen.keyspace_damaged = differs || !seen.damage_found;
+    seen.damage_found = seen.damage_found || differs;
+    return;
+  }
+  const RecordLog& log = machine.node()->log();
   const Position shown = log.applied();
   if (shown.lsn != seen.digested && shown.lsn <= log.last().lsn) {
     seen.digested = shown.lsn;
-    logs_.digest(id, shown, machine.node()->keyspace().digest());
+    logs_.digest(machine.id(), shown, machine.node()->keyspace().digest());
   }
 }
 

@@ -23,6 +23,9 @@ class NodeObserver {
   void disk_wiped(SimulatedNode& machine);
   // Its log may end earlier after the next restart: somebody has damaged it.
   void disk_damaged(SimulatedNode& machine);
+  // Its keyspace is not what the log says any more: somebody has changed it, in memory. Until the
+  // node has found that out and has another one, or is restarted, nobody else's has to equal it.
+  void keyspace_damaged(SimulatedNode& machine);
 
   const LogChecker& logs() const { return logs_; }
 
@@ -35,12 +38,14 @@ class NodeObserver {
     storage::Lsn voters_of{0};
     storage::Position voters_in;
     bool may_have_lost = false;
+    bool keyspace_damaged = false, damage_found = false;
   };
 
   void recovered(SimulatedNode& machine, Seen& seen);
   void follow_members(const replication::Replica& replica);
   void follow_log(SimulatedNode& machine, Seen& seen);
   void follow_voters(SimulatedNode& machine, Seen& seen);
+  void follow_keyspace(SimulatedNode& machine, Seen& seen);
   void append_from(SimulatedNode& machine, uint64_t after);
 
   World& world_;

@@ -77,6 +77,52 @@ TEST(ScenarioRestoreTest, OneBackupRestoresAnyNodeAsOftenAsItIsNeeded) {
   story.expect_recovery();
 }
 
+// All files of a directory, as somebody copies them who has not heard of BACKUP.
+Files copy_directory(Scenario& story, Endpoint id) {
+  Files files;
+  storage::SimulatedDisk& disk = story.node(id).disk();
+  const auto names = disk.list("data");
+  EXPECT_TRUE(names.ok());
+  for (const std::string& name : *names) files[name] = disk.contents("data/" + name);
+  return files;
+}
+
+// Two had an acknowledged record. The directory of one is an old copy of itself, the same instance
+// without that record, and with a vote that counts: whoever has seen it started later refuses it.
+TEST(ScenarioRestoreTest, AnOldCopyOfADirectoryIsRefusedByWhoHasSeenALaterStart) {
+  Scenario story(3);
+  story.elect();
+  story.run_ms(300);
+  const Endpoint copied = story.follower(0), behind = story.follower(1), leader = story.leader();
+  story.crash(copied);
+  const Files old_copy = copy_directory(story, copied);
+  for (int i = 0; i < 2; ++i) {
+    story.start(copied);
+    story.run_ms(2000);
+    story.crash(copied);
+  }
+  story.start(copied);
+  story.run_ms(2000);
+  ASSERT_EQ(story.leader(), leader);
+  story.cut_off(behind);
+  EXPECT_EQ(story.client(leader).ask({"SET", "key", "value"}), "OK");
+  story.run_ms(200);
+  story.power_cut(leader);
+  restore(story, copied, old_copy);
+  story.reconnect();
+  ASSERT_LT(log_of(story, behind).last().lsn.value(), story.simulation().logs().committed());
+  story.start(copied);
+  story.run_ms(10'000);
+  EXPECT_EQ(story.leader(), 0u) << "elected without an acknowledged record";
+  // As the refusal says: an empty directory.
+  story.wipe(copied);
+  story.start(copied);
+  story.start(leader);
+  ASSERT_TRUE(becomes_voter(story, copied));
+  EXPECT_EQ(story.client(copied).ask({"GET", "key"}), "value");
+  story.expect_recovery();
+}
+
 // Whatever power cuts leave of the first start, the next one goes on.
 TEST(ScenarioRestoreTest, AFirstStartThatLosesThePowerIsBegunAgain) {
   Scenario story(3);
