@@ -52,7 +52,8 @@ void check(uint8_t choice, std::string_view bytes) {
       }
       CHECK(is_peer_word(parser.arguments()[1]));
       const auto* hello = std::get_if<Hello>(&*message);
-      if (hello != nullptr && hello->version != kProtocolVersion) continue;  // read in part
+      if (hello != nullptr && hello->version != newest_protocol_version())
+        continue;  // read in part
       check_parts(incarnation, encode(*message), 1 + choice / 2);
       if (const auto* part = std::get_if<Part>(&*message); part != nullptr && parts_are_good) {
         const absl::StatusOr<bool> whole = parts.add(*part);

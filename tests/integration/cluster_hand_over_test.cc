@@ -66,6 +66,40 @@ TEST_F(HandOverTest, NoClientSeesAnErrorWhenNodesAreRestartedOneAfterTheOther) {
   ASSERT_NO_FATAL_FAILURE(expect_nothing_lost());
 }
 
+// Another build on every node, and back: they speak what both know, whoever leads.
+TEST_F(HandOverTest, NoClientSeesAnErrorWhenNodesAreReplacedByAnotherBuildAndBack) {
+  const auto spoken = [&](int node, const std::string& versions) {
+    return cluster_->node(node).log().find("connected, speaking protocol version 1 (" + versions) !=
+           std::string::npos;
+  };
+  ASSERT_NO_FATAL_FAILURE(start_load(kWriters));
+  for (const char* const program : {KVORUM_SERVER_LATER, KVORUM_SERVER}) {
+    for (int node = 1; node <= 3; ++node) {
+      SCOPED_TRACE(std::string(program) + " as node " + std::to_string(node));
+      EXPECT_EQ(cluster_->node(node).stop(SIGTERM), (Exit{0, 0})) << cluster_->logs();
+      ASSERT_NO_FATAL_FAILURE(expect_progress());
+      cluster_->node(node).replace_program(program);
+      ASSERT_TRUE(cluster_->start(node)) << cluster_->logs();
+      ASSERT_NO_FATAL_FAILURE(expect_progress());
+      if (node == 3) continue;  // from here on all are of one build
+      const bool later = program == std::string(KVORUM_SERVER_LATER);
+      EXPECT_TRUE(eventually([&] {
+        return spoken(node, later ? "2 here, 1 there" : "1 here, 2 there") &&
+               spoken(3, later ? "1 here, 2 there" : "2 here, 1 there");
+      })) << cluster_->logs();
+      // Both builds lead, and feed the other one.
+      ASSERT_NO_FATAL_FAILURE(make_leader(node));
+      ASSERT_NO_FATAL_FAILURE(expect_progress());
+      ASSERT_NO_FATAL_FAILURE(make_leader(3));
+      ASSERT_NO_FATAL_FAILURE(expect_progress());
+    }
+  }
+  EXPECT_EQ(load_->errors(), "");
+  load_->stop();
+  EXPECT_EQ(load_->executed_unanswered(*cluster_->connect(1)), 0);
+  ASSERT_NO_FATAL_FAILURE(expect_nothing_lost());
+}
+
 TEST_F(HandOverTest, AFailoverThatCannotBeIsRefusedAsRedisRefusesIt) {
   const int leader = cluster_->wait_for_leader();
   const int follower = cluster_->a_follower();

@@ -58,9 +58,9 @@ std::vector<int> lasting_ports(int count) {
 
 std::vector<std::string> ServerProcess::arguments(const Flags& flags) const {
   std::vector<std::string> words = surroundings_.launcher;
-  for (const std::string& word : {std::string(KVORUM_SERVER), std::string("--bind"),
-                                  surroundings_.host, std::string("--port"), std::to_string(port_),
-                                  std::string("--data-dir"), data_directory()}) {
+  for (const std::string& word :
+       {program_, std::string("--bind"), surroundings_.host, std::string("--port"),
+        std::to_string(port_), std::string("--data-dir"), data_directory()}) {
     words.push_back(word);
   }
   words.insert(words.end(), flags_.begin(), flags_.end());

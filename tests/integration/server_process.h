@@ -41,6 +41,8 @@ class ServerProcess {
   void configure(Flags flags) { flags_ = std::move(flags); }
   // From the next start on.
   void place(Surroundings surroundings) { surroundings_ = std::move(surroundings); }
+  // From the next start on, instead of KVORUM_SERVER: KVORUM_SERVER_LATER, another build.
+  void replace_program(std::string path) { program_ = std::move(path); }
   // What a start would run, for those that must fail.
   std::vector<std::string> arguments(const Flags& flags = {}) const;
 
@@ -75,6 +77,7 @@ class ServerProcess {
   void run(const Flags& flags, const std::string& fail_points);
 
   TemporaryDirectory root_;
+  std::string program_ = KVORUM_SERVER;
   Flags flags_;
   Surroundings surroundings_;
   int port_ = 0;

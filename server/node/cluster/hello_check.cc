@@ -15,9 +15,16 @@ absl::Status mismatch(std::string_view what, std::string_view here, std::string_
   return absl::FailedPreconditionError(base::concat(what, " ", here, " here, ", there, " there"));
 }
 
+// A later one than ours is theirs to judge: they know down to which they go.
 absl::Status check_version(const Hello& ours, const Hello& theirs) {
-  if (theirs.version == ours.version) return absl::OkStatus();
-  return mismatch("protocol version", std::to_string(ours.version), std::to_string(theirs.version));
+  const uint32_t spoken = spoken_protocol_version(ours.version, theirs.version);
+  if (spoken >= kOldestProtocolVersion) return absl::OkStatus();
+  const std::string newest = std::to_string(ours.version);
+  return mismatch("protocol version",
+                  ours.version == kOldestProtocolVersion
+                      ? newest
+                      : base::concat(kOldestProtocolVersion, " to ", newest),
+                  std::to_string(theirs.version));
 }
 
 // What both ends ask alike.

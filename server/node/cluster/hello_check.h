@@ -16,8 +16,8 @@ namespace kvorum::server::peer {
 
 // A node that has dialled us. `known`: the nodes that may, of the configuration and the membership;
 // ours does not count. kUnauthenticated: the secret; nothing of what is here is told then.
-// kFailedPrecondition: version, cluster id, node id, instance or incarnation. Two incarnations go
-// together if either is zeros (not yet a member of any cluster).
+// kFailedPrecondition: version (too old for this build), cluster id, node id, instance or
+// incarnation. Two incarnations go together if either is zeros (not yet a member of any cluster).
 [[nodiscard]] absl::Status check_hello(const Hello& ours, const Hello& theirs,
                                        std::span<const storage::NodeId> known);
 // The answer of the node we have dialled, which has to be `expected`. It has no secret.

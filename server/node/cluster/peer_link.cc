@@ -127,8 +127,14 @@ void PeerLink::come_up(const peer::Hello& theirs) {
   ready_at_us_ = host_.monotonic_us();
   last_error_.clear();
   logged_.clear();
-  host_.log(LogLevel::kInfo,
-            base::concat("peer ", identity_.peer.value(), " (", identity_.address, "): connected"));
+  version_ = peer::spoken_protocol_version(identity_.hello.version, theirs.version);
+  const std::string other_build =
+      theirs.version == identity_.hello.version
+          ? ""
+          : base::concat(", speaking protocol version ", version_, " (", identity_.hello.version,
+                         " here, ", theirs.version, " there)");
+  host_.log(LogLevel::kInfo, base::concat("peer ", identity_.peer.value(), " (", identity_.address,
+                                          "): connected", other_build));
   if (events_.ready) events_.ready(theirs);
 }
 

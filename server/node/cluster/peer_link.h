@@ -56,6 +56,8 @@ class PeerLink {
   // Dials if it is time to. Called every tick.
   void tick(int64_t now_us);
   bool ready() const { return state_ == State::kReady; }
+  // Of the protocol: what both sides understand. REQUIRES: ready().
+  uint32_t version() const { return version_; }
   // Our identity has changed (a cluster was born): hangs up and dials again with the new one.
   void set_hello(const peer::Hello& hello);
   // The peer has dialled us and peer::check_hello had nothing against it: says what speaks against
@@ -120,6 +122,7 @@ class PeerLink {
   Identity identity_;
   Events events_;
   State state_ = State::kDown;
+  uint32_t version_ = 0;
   std::string last_error_;
   std::string logged_;  // the reason that was logged last; empty: the link has been up since
   peer::PeerSightings sightings_;

@@ -323,8 +323,11 @@ Message decode_hello(FieldReader& fields, const storage::Incarnation&) {
   fields.quote_nothing();
   Hello hello;
   hello.version = fields.number<uint32_t>("version");
-  if (!fields.failed() && hello.version != kProtocolVersion) {
+  const auto pass_over_the_rest = [&fields] {
     while (fields.left() > 0) fields.bytes("field of another version");
+  };
+  if (!fields.failed() && hello.version < kOldestProtocolVersion) {
+    pass_over_the_rest();
     return hello;
   }
   hello.cluster_id = fields.bytes("cluster id");
@@ -333,6 +336,7 @@ Message decode_hello(FieldReader& fields, const storage::Incarnation&) {
   hello.incarnation = fields.id("incarnation");
   hello.boot = fields.number<uint64_t>("boot");
   if (fields.left() > 0) hello.secret = fields.bytes("secret");
+  if (hello.version > newest_protocol_version()) pass_over_the_rest();
   if (hello.node == NodeId{0}) fields.fail("node id", "1 or more", "0");
   return hello;
 }

@@ -13,13 +13,13 @@
 #include "replication/membership.h"
 #include "replication/message.h"
 #include "resp/parser.h"
+#include "server/node/cluster/protocol_version.h"
 #include "storage/digest.h"
 #include "storage/record.h"
 #include "storage/types.h"
 
 namespace kvorum::server::peer {
 
-inline constexpr uint32_t kProtocolVersion = 1;
 // Longer messages travel in parts of this many bytes, which short ones overtake.
 inline constexpr size_t kPartBytes = 64 * 1024;
 // A message of this many bytes still travels whole: kPartBytes of records with its other fields.
@@ -27,10 +27,11 @@ inline constexpr size_t kMaxWholeBytes = kPartBytes + 1024;
 // No message is longer, put together: the longest record with its other fields.
 inline constexpr size_t kMaxMessageBytes = storage::kMaxRecordPayloadBytes + kPartBytes;
 
-// Says who dials; the dialled node answers with its own, as an array of the same strings. Of a
-// Hello of another version only `version` is decoded: what follows may have another shape.
+// Says who dials; the dialled node answers with its own, as an array of the same strings. A later
+// version may have more fields behind these: they are passed over. Of one that is too old only
+// `version` is decoded.
 struct Hello {
-  uint32_t version = kProtocolVersion;
+  uint32_t version = newest_protocol_version();
   std::string cluster_id;
   std::string secret;  // not in the answer
   storage::NodeId node{0};

@@ -160,8 +160,8 @@ TEST_F(PeerLinkTest, RefusesWhoeverIsNotTheExpectedNodeAndSaysBothSides) {
   wrong.cluster_id = "pro\nd";
   EXPECT_EQ(refused(wrong), "cluster id \"demo\" here, \"pro\\nd\" there");
   wrong = hello_of(2);
-  wrong.version = 2;
-  EXPECT_EQ(refused(wrong), "protocol version 1 here, 2 there");
+  wrong.version = 0;
+  EXPECT_EQ(refused(wrong), "protocol version 1 here, 0 there");
   wrong = hello_of(2);
   wrong.incarnation = {0xbb};
   EXPECT_EQ(refused(wrong),
@@ -171,6 +171,29 @@ TEST_F(PeerLinkTest, RefusesWhoeverIsNotTheExpectedNodeAndSaysBothSides) {
   wrong.instance = hello_of(1).instance;
   EXPECT_THAT(refused(wrong), HasSubstr("instance 01"));
   EXPECT_THAT(events, IsEmpty());
+}
+
+// Whoever is newer goes down to what the other one has.
+TEST_F(PeerLinkTest, SpeaksTheLowerOfBothNewestVersions) {
+  come_up();
+  EXPECT_EQ(link.version(), hello_of(1).version);
+  EXPECT_EQ(host.log_lines.back(), "peer 2 (127.0.0.1:7001): connected");
+  Hello ours = hello_of(1), theirs = hello_of(2);
+  ours.version = 3;
+  theirs.version = 2;
+  link.set_hello(ours);
+  dial();
+  answer(theirs);
+  ASSERT_TRUE(link.ready());
+  EXPECT_EQ(link.version(), 2u);
+  EXPECT_EQ(host.log_lines.back(),
+            "peer 2 (127.0.0.1:7001): connected, speaking protocol version 2 (3 here, 2 there)");
+  theirs.version = 4;
+  link.set_hello(ours);
+  dial();
+  answer(theirs);
+  ASSERT_TRUE(link.ready());
+  EXPECT_EQ(link.version(), 3u);
 }
 
 TEST_F(PeerLinkTest, EitherSideMayBeUnborn) {
@@ -548,8 +571,8 @@ TEST(HelloCheckTest, RefusesWithBothSidesValues) {
   };
   EXPECT_EQ(refusal([](Hello& hello) { hello.cluster_id = "prod"; }),
             "ERR cluster id \"demo\" here, \"prod\" there");
-  EXPECT_EQ(refusal([](Hello& hello) { hello.version = 2; }),
-            "ERR protocol version 1 here, 2 there");
+  EXPECT_EQ(refusal([](Hello& hello) { hello.version = 0; }),
+            "ERR protocol version 1 here, 0 there");
   EXPECT_EQ(refusal([](Hello& hello) { hello.node = NodeId{9}; }),
             "ERR node id one of 1 2 here, 9 there");
   EXPECT_THAT(refusal([](Hello& hello) { hello.node = NodeId{1}; }),
@@ -558,6 +581,22 @@ TEST(HelloCheckTest, RefusesWithBothSidesValues) {
               HasSubstr("ERR cluster incarnation aa"));
   EXPECT_THAT(refusal([](Hello& hello) { hello.instance = {}; }), HasSubstr("ERR instance 01"));
   EXPECT_EQ(refusal([](Hello& hello) { hello.incarnation = {}; }), "accepted");
+}
+
+TEST(HelloCheckTest, AnEarlierAndALaterBuildAcceptEachOther) {
+  const std::vector<NodeId> known = {NodeId{1}, NodeId{2}};
+  Hello earlier = hello_of(1), later = hello_of(2);
+  later.version = earlier.version + 1;
+  EXPECT_TRUE(peer::check_hello(earlier, later, known).ok());
+  EXPECT_TRUE(peer::check_answer(earlier, later, NodeId{2}).ok());
+  EXPECT_TRUE(peer::check_hello(later, earlier, known).ok());
+  EXPECT_TRUE(peer::check_answer(later, earlier, NodeId{1}).ok());
+  earlier.version = peer::kOldestProtocolVersion - 1;
+  later.version = peer::kOldestProtocolVersion + 1;
+  EXPECT_EQ(peer::refusal(peer::check_hello(later, earlier, known)),
+            "ERR protocol version 1 to 2 here, 0 there");
+  EXPECT_EQ(peer::check_answer(later, earlier, NodeId{1}).message(),
+            "protocol version 1 to 2 here, 0 there");
 }
 
 TEST(HelloCheckTest, AWrongSecretLearnsNothing) {

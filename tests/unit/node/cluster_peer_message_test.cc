@@ -263,11 +263,27 @@ TEST(PeerMessageTest, TheAnswerToHelloHasNoSecret) {
   EXPECT_EQ(std::get<Hello>(*decoded).node, NodeId{3});
 }
 
-TEST(PeerMessageTest, OfAHelloOfAnotherVersionOnlyTheVersionIsRead) {
+TEST(PeerMessageTest, OfAHelloOfAVersionThatIsTooOldOnlyTheVersionIsRead) {
   const absl::StatusOr<Message> decoded =
-      decode({}, Parsed(array("REPLCONF HELLO 2 whatever comes then")).arguments());
+      decode({}, Parsed(array("REPLCONF HELLO 0 whatever comes then")).arguments());
   ASSERT_TRUE(decoded.ok()) << decoded.status();
-  EXPECT_EQ(std::get<Hello>(*decoded).version, 2u);
+  EXPECT_EQ(std::get<Hello>(*decoded).version, 0u);
+}
+
+TEST(PeerMessageTest, WhatALaterVersionAddsToHelloIsPassedOver) {
+  const std::string fields =
+      " demo 3 cdef0000000000000000000000000000 ab0102030405060708090a0b0c0d0e0f 9 hunter2";
+  const uint32_t later = newest_protocol_version() + 1;
+  const absl::StatusOr<Message> decoded = decode(
+      {},
+      Parsed(array("REPLCONF HELLO " + std::to_string(later) + fields + " and more")).arguments());
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(std::get<Hello>(*decoded).version, later);
+  EXPECT_EQ(std::get<Hello>(*decoded).node, NodeId{3});
+  EXPECT_EQ(std::get<Hello>(*decoded).secret, "hunter2");
+  EXPECT_EQ(error_of({"HELLO", "1", "demo", "3", std::string(32, '1'), std::string(32, '2'), "9",
+                      "hunter2", "more"}),
+            "REPLCONF HELLO: fields: expected 7, got 8");
 }
 
 TEST(PeerMessageTest, ErrorsSayWhatWasExpectedAndWhatCame) {
