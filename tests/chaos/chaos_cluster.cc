@@ -135,6 +135,12 @@ integration::Exit ChaosCluster::stop(int number) {
   return processes_->node(number).stop(SIGTERM);
 }
 
+void ChaosCluster::replace_build(int number) {
+  const bool later = later_.erase(number) == 0;
+  if (later) later_.insert(number);
+  processes_->node(number).replace_program(later ? KVORUM_SERVER_LATER : KVORUM_SERVER);
+}
+
 void ChaosCluster::launch(int number, const std::string& fail_points) {
   may_end_.erase(number);
   told_.erase(number);

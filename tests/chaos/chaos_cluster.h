@@ -56,6 +56,9 @@ class ChaosCluster {
   integration::Exit stop(int number);
   // Removes what is on its disk. REQUIRES: it is down and not the one with a small disk.
   void wipe(int number);
+  // From its next start on the other build of the two.
+  void replace_build(int number);
+  bool runs_later_build(int number) const { return later_.contains(number); }
   // On what is on its disk; does not wait.
   void launch(int number, const std::string& fail_points = {});
   // The node may end by itself from now on until it is launched again.
@@ -94,6 +97,7 @@ class ChaosCluster {
   Links* links_ = nullptr;
   int small_disk_node_ = 0;
   std::unique_ptr<SmallDisk> small_disk_;
+  std::set<int> later_;  // nodes of the later build
   std::set<int> may_end_;
   std::set<int> told_;  // unexpected ends
   std::set<int> paused_;

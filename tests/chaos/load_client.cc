@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "base/text.h"
 
@@ -19,6 +20,8 @@ constexpr int64_t kPauseUs = 4000;  // between two operations, at most
 // Values that travel and are stored in parts.
 constexpr uint64_t kLargeOneIn = 40, kLargeBytes = 150'000;
 constexpr uint64_t kStepsPerConnection = 300;
+// Connections whose writes ask for every voter.
+constexpr uint64_t kWholeQuorumOneIn = 8;
 // Mostly shorter than a pause lasts: then the next client asks the hanging node for something that
 // has changed meanwhile.
 constexpr int kLeastPatienceMs = 300, kMostPatienceMs = 3000;
@@ -87,17 +90,51 @@ bool LoadClient::stopping() {
 
 void LoadClient::run() {
   while (!stopping()) {
-    client_ = connect_(node_, static_cast<int>(random_.between(kLeastPatienceMs, kMostPatienceMs)));
-    session_ = {};
-    written_.assign(kLedgerSlots, false);
+    open();
     while (client_ != nullptr && !stopping() && !random_.one_in(kStepsPerConnection)) {
       step();
       pause(kPauseUs);
     }
+    leave_token();
     if (client_ == nullptr) pause(kReconnectUs);
     node_ = 1 + static_cast<int>(random_.below(static_cast<uint64_t>(nodes_)));
   }
   client_ = nullptr;
+}
+
+void LoadClient::open() {
+  client_ = connect_(node_, static_cast<int>(random_.between(kLeastPatienceMs, kMostPatienceMs)));
+  level_ = Level::kSession;
+  if (!take_token_along()) {
+    session_ = {};
+    written_.assign(kLedgerSlots, false);
+  }
+  choose_level();
+  if (random_.one_in(kWholeQuorumOneIn)) judge(ask({"CLIENT", "QUORUM", "all"}));
+}
+
+bool LoadClient::take_token_along() {
+  const std::string token = std::exchange(token_, "");
+  if (token.empty() || client_ == nullptr) return false;
+  const Answer answer = judge(ask({"CLIENT", "TOKEN", token}));
+  tally_.count(Deed::kTokenTaken, answer);
+  return answer == Answer::kDone;
+}
+
+// What was read on the level prefix is in no token.
+void LoadClient::leave_token() {
+  if (client_ == nullptr || level_ == Level::kPrefix || stopping()) return;
+  const std::optional<Reply> token = ask({"CLIENT", "TOKEN"});
+  if (judge(token) == Answer::kDone) token_ = token->text;
+}
+
+void LoadClient::choose_level() {
+  constexpr std::array kLevels = {Level::kSession, Level::kSession, Level::kLinearizable,
+                                  Level::kPrefix};
+  const Level level = random_.pick(kLevels);
+  if (level == Level::kSession) return;
+  const char* const name = level == Level::kPrefix ? "prefix" : "linearizable";
+  if (judge(ask({"CLIENT", "CONSISTENCY", name})) == Answer::kDone) level_ = level;
 }
 
 std::vector<Reply> LoadClient::ask_each(const std::vector<Arguments>& commands) {
@@ -154,7 +191,8 @@ LoadClient::Question LoadClient::begin(GroupKind kind, Deed deed, OperationKind 
 void LoadClient::settle(Question& question, Answer answer) {
   Operation& operation = question.operation;
   tally_.count(question.deed, answer);
-  if (question.deed == Deed::kLocalRead) return;  // judged by what the connection knew
+  // Judged by what the connection knew.
+  if (question.deed == Deed::kLocalRead || question.deed == Deed::kPrefixRead) return;
   operation.outcome = answer == Answer::kDone      ? Outcome::kOk
                       : answer == Answer::kRefused ? Outcome::kRefused
                                                    : Outcome::kUnknown;
@@ -273,8 +311,11 @@ void LoadClient::step_pair() {
 // Any node answers a plain read from what it has; one inside a watched transaction is the leader's.
 void LoadClient::read(GroupKind kind) {
   const bool pair = kind == GroupKind::kPair;
-  const auto manner = static_cast<Deed>(random_.between(static_cast<int64_t>(Deed::kLocalRead),
-                                                        static_cast<int64_t>(Deed::kLeaderRead)));
+  auto manner = static_cast<Deed>(random_.between(static_cast<int64_t>(Deed::kLocalRead),
+                                                  static_cast<int64_t>(Deed::kLeaderRead)));
+  if (manner != Deed::kLinearizableRead && level_ != Level::kSession) {
+    manner = level_ == Level::kPrefix ? Deed::kPrefixRead : Deed::kConsistentRead;
+  }
   Question question = begin(kind, manner, pair ? OperationKind::kGetBoth : OperationKind::kGet);
   const std::vector<std::string> keys = question.group->keys();
   const bool together = pair || manner == Deed::kLinearizableRead || random_.one_in(4);
@@ -307,7 +348,10 @@ void LoadClient::finish_read(Question& question, const std::vector<Reply>& repli
       question.operation.read[i] = value_of(reply.elements[i]);
     }
   }
-  check_session(question);
+  if (question.group->kind() == GroupKind::kPair) {
+    fail(SessionChecker::read_pair(question.operation.read[0], question.operation.read[1]));
+  }
+  if (question.deed != Deed::kPrefixRead) check_session(question);
   const auto leads = [](const Reply& role) {
     return !role.elements.empty() && role.elements[0].text == "master";
   };
@@ -329,7 +373,6 @@ void LoadClient::check_session(const Question& question) {
     case GroupKind::kText:
       return fail(session_.read_text(key, value.value_or("")));
     case GroupKind::kPair:
-      return fail(SessionChecker::read_pair(value, question.operation.read[1]));
     case GroupKind::kRegister:
       return;
   }
@@ -346,8 +389,8 @@ void LoadClient::step_ledger() {
   if (answer != Answer::kDone) return;
   fail(ledger_.acknowledged(slot, value, value_of(*reply)));
   written_[slot] = true;
-  if (random_.one_in(2)) return;
-  // The connection's own writes are there, on a follower too.
+  if (level_ == Level::kPrefix || random_.one_in(2)) return;
+  // The session's own writes are there, on a follower too.
   const size_t other = written_slot_near(random_.below(ledger_.slots()));
   reply = ask({"GET", ledger_.key(other)});
   answer = judge(reply);

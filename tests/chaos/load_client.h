@@ -50,7 +50,15 @@ class LoadClient {
     Operation operation;
   };
 
+  enum class Level : uint8_t { kSession, kLinearizable, kPrefix };
+
   void run();
+  // A connection with a level of consistency and a write quorum of its own. It goes on where the
+  // one before has ended, if that has left a token.
+  void open();
+  bool take_token_along();
+  void leave_token();
+  void choose_level();
   void pause(int64_t most_us);
   bool stopping();
 
@@ -91,8 +99,10 @@ class LoadClient {
   int node_ = 0;
 
   std::unique_ptr<integration::Client> client_;  // null: broken
-  SessionChecker session_;                       // of the connection
-  std::vector<bool> written_;                    // slots of the ledger that the connection wrote
+  Level level_ = Level::kSession;                // of the connection
+  std::string token_;                            // of the connection before; empty: none
+  SessionChecker session_;                       // of the connection, and those it goes on from
+  std::vector<bool> written_;                    // slots of the ledger that these wrote
 
   std::mutex mutex_;
   std::condition_variable stopping_;

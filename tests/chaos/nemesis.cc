@@ -418,7 +418,8 @@ bool Nemesis::wipe() {
   return true;
 }
 
-// One after the other, each when all are in order: what an upgrade does.
+// One after the other, each when all are in order: what an upgrade does, or going back. The first
+// one changes its build, of the others perhaps only some.
 bool Nemesis::restart_all() {
   if (!strikes_.empty()) return false;
   heal();
@@ -431,6 +432,9 @@ bool Nemesis::restart_all() {
       tally_.fail(base::concat("node ", node, " was stopped:\n", cluster_.last_words(node)));
       return true;
     }
+    if (node == order.front() || random_.one_in(2)) cluster_.replace_build(node);
+    told_(base::concat("node ", node, " starts as the ",
+                       cluster_.runs_later_build(node) ? "later" : "earlier", " build"));
     cluster_.launch(node);
     heal();
   }

@@ -33,6 +33,9 @@ enum class Deed : uint8_t {
   kLocalRead,         // promises the connection's session
   kLinearizableRead,  // executed by the leader, inside a watched transaction
   kLeaderRead,        // by a node that led before and after
+  kConsistentRead,    // linearizable by the connection's level, by whichever node is asked
+  kPrefixRead,        // of a connection that asks for no more than that
+  kTokenTaken,        // a session goes on at another connection
   kCount,
 };
 inline constexpr size_t kDeeds = static_cast<size_t>(Deed::kCount);
@@ -47,7 +50,10 @@ inline constexpr std::array<std::string_view, kDeeds> kDeedNames = {"INCR",
                                                                     "SET GET",
                                                                     "local read",
                                                                     "linearizable read",
-                                                                    "leader's read"};
+                                                                    "leader's read",
+                                                                    "read on linearizable",
+                                                                    "read on prefix",
+                                                                    "token taken along"};
 
 enum class Answer : uint8_t { kDone, kRefused, kUnknown };
 
