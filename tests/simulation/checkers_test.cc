@@ -128,6 +128,25 @@ TEST_F(LogCheckerTest, AcceptsWhatAMajoritySyncedAndEverybodyCommits) {
   EXPECT_TRUE(copies[0].committed);
 }
 
+// The next leader removes the node that had the record, in a record of the same lsn.
+TEST_F(LogCheckerTest, CountsTheVotersOfTheRecordsOwnHistory) {
+  append_voters(1, 1, 1, {1, 2, 3});
+  append_voters(2, 1, 1, {1, 2, 3});
+  append_voters(3, 1, 1, {1, 2, 3});
+  for (uint32_t node = 1; node <= 3; ++node) checker.synced(node, 1);
+  checker.commit(1, 1);
+  append(1, 2, 1, set_effect("k", "#1;"));
+  checker.synced(1, 2);
+  for (uint32_t node = 2; node <= 3; ++node) {
+    append_voters(node, 2, 2, {2, 3});
+    checker.synced(node, 2);
+  }
+  checker.commit(2, 2);
+  const auto copies = checker.copies_of(1);
+  ASSERT_EQ(copies.size(), 1u);
+  EXPECT_EQ(copies[0].synced_on, 1);
+}
+
 TEST_F(LogCheckerTest, RefusesACommitThatOneDiskHas) {
   append_everywhere(1, 1, {});
   append_everywhere(2, 1, set_effect("k", "v"));

@@ -200,14 +200,15 @@ void LogChecker::remember_tokens(uint64_t lsn, Term term, std::string_view paylo
 }
 
 // Of the memberships that may have been in force when the record of that lsn was made, or since:
-// from the newest before it that is committed on.
+// from the newest before it that is committed on. One of a later term was not in its log: that
+// leader came after it, and did not have the record.
 int LogChecker::most_voters_with(const Known& known, uint64_t lsn) const {
-  auto at = memberships_.upper_bound(lsn);
+  auto at = memberships_.lower_bound(lsn);
   bool committed = false;
   while (at != memberships_.begin() && !committed) {
     --at;
     const Known* membership = *at <= committed_.size() ? find(*at, committed_[*at - 1]) : nullptr;
-    committed = membership != nullptr && membership->voters != 0;
+    committed = membership != nullptr && membership->voters != 0 && membership->term <= known.term;
   }
   int most = committed ? 0 : std::popcount(known.synced_on & founders_);
   for (; at != memberships_.end(); ++at) {
