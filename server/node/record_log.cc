@@ -262,8 +262,10 @@ void RecordLog::install(storage::Keyspace& keyspace, Position cut, Hlc hlc, bool
     save_orphans({first_dropped, std::make_shared<std::string>(recent_.truncate(commit_.lsn))});
   }
   keyspace_ = &keyspace;
-  applied_ = cut;
-  applied_hlc_ = hlc;
+  if (cut.lsn > applied_.lsn) {
+    applied_ = cut;
+    applied_hlc_ = hlc;
+  }
   if (!keep_log) {
     wal_->restart_at(cut, hlc);
     recent_.reset(cut);

@@ -90,8 +90,8 @@ class RecordLog {
   // long that takes: a full disk makes the log wait, any other error ends the process.
   // REQUIRES: kept.lsn >= commit().lsn, and not above last().
   void truncate(storage::Position kept);
-  // A snapshot with this cut is durable and `keyspace` holds it. The log stays if it contains the
-  // cut, else it begins anew there.
+  // A snapshot with this cut is durable and `keyspace` holds it, or what was applied after it, too.
+  // The log stays if it contains the cut, else it begins anew there.
   void install(storage::Keyspace& keyspace, storage::Position cut, storage::Hlc hlc, bool keep_log);
   // `keyspace` takes the place of one that differs; the log stays. It holds what the log says up to
   // `cut`, which is committed; what this log has after it is applied again.

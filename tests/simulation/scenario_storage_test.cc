@@ -47,6 +47,39 @@ TEST(ScenarioStorageTest, TwoWipedNodesFormNoClusterOfTheirOwn) {
   story.expect_well();
 }
 
+// A full disk costs a follower records that it has applied. The leader's log begins behind what is
+// left, with a snapshot that is older than what the follower shows.
+TEST(ScenarioStorageTest, AFollowerWhoseDiskWasFullTakesASnapshotOfWhatItHasAppliedAlready) {
+  Scenario story(3, [](Parameters& parameters) {
+    parameters.segment_bytes = 4096;
+    parameters.snapshot_wal_bytes = 4096;
+  });
+  story.elect();
+  ScenarioClient client = story.client(story.leader());
+  SimulatedNode& behind = story.node(other_than(story.leader()));
+  behind.stick_disk(story.simulation().world().now_us() + 3 * kSecondUs);
+  const std::string value(3000, 'v');
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(client.ask({"SET", "key", value}), "OK");
+  const auto snapshot = [&] {
+    return story.node(story.leader()).node()->persistence().newest_snapshot();
+  };
+  story.run_ms(1500);
+  ASSERT_NE(snapshot(), nullptr);
+  EXPECT_EQ(client.ask({"SET", "key", "newest"}), "OK");
+  story.run_ms(100);
+  ASSERT_GT(log_of(story, behind.id()).applied().lsn, snapshot()->lsn);
+  behind.fill_disk(0);
+  story.run_ms(2000);
+  ASSERT_LT(log_of(story, behind.id()).last().lsn, snapshot()->lsn);
+  behind.free_disk();
+  const auto caught_up = [&] {
+    return log_of(story, behind.id()).last() == log_of(story, story.leader()).last();
+  };
+  EXPECT_TRUE(story.simulation().run_until(caught_up, 5 * kSecondUs));
+  EXPECT_EQ(client.ask({"GET", "key"}), "newest");
+  story.expect_recovery();
+}
+
 TEST(ScenarioStorageTest, StampsGrowThoughEveryClockGoesBack) {
   Scenario story(3);
   story.elect();

@@ -321,7 +321,9 @@ void Cluster::snapshot_installed(std::unique_ptr<storage::Keyspace> keyspace,
   const storage::Position cut = info.position;
   const bool contains = replica_->log().contains(cut) && cut.lsn <= log.last().lsn &&
                         cut.lsn >= log.recent().base().lsn;
-  node_.replace_keyspace(std::move(keyspace));
+  // A full disk cost this node records that it has applied: only the log is behind the cut.
+  const bool newer_here = !keyspace_only && cut.lsn <= log.applied().lsn;
+  if (!newer_here) node_.replace_keyspace(std::move(keyspace));
   if (keyspace_only) {
     reads_from_ = log.applied().lsn;
     log.replace_keyspace(node_.keyspace(), cut, info.hlc);

@@ -1,5 +1,6 @@
 #include "server/node/cluster/snapshot_transfer.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/text.h"
@@ -119,7 +120,8 @@ void SnapshotTransfer::handle(NodeId from, peer::SnapshotChunk&& chunk) {
   // Only of the leader in office: it alone knows what is committed.
   if (from != cluster_.leader() || chunk.term != cluster_.term() || cluster_.leads()) return;
   if (receiver_ == nullptr) {
-    if (!chunk.keyspace_only && chunk.cut.lsn <= node_.log().applied().lsn) {
+    const Lsn here = std::min(node_.log().applied().lsn, node_.log().last().lsn);
+    if (chunk.keyspace_only ? wanted_ == Lsn{0} : chunk.cut.lsn <= here) {
       // What it holds is here already: it would take the keyspace back.
       acknowledge(from, {chunk.term, chunk.cut, chunk.total_bytes, false});
       return;
@@ -163,7 +165,7 @@ void SnapshotTransfer::installed(std::unique_ptr<storage::Keyspace> keyspace,
     // Our log goes on from it, so it must reach from there to what is committed.
     if (cut < log.recent().base().lsn || cut > log.commit().lsn || cut < wanted_) return;
     wanted_ = Lsn{0};
-  } else if (cut <= log.applied().lsn || cluster_.leads()) {
+  } else if (cut <= std::min(log.applied().lsn, log.last().lsn) || cluster_.leads()) {
     return;
   }
   node_.host().log(LogLevel::kInfo, base::concat("installed the snapshot at lsn ", cut.value(),
