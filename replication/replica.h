@@ -71,6 +71,7 @@ struct Progress {
   int64_t heard_us = 0;        // when a message of it was last received
   int64_t acked_sent_us = 0;   // newest of our clock readings that it has sent back
   int64_t clock_ahead_us = 0;  // its Unix time minus ours, as of its last ack
+  int64_t clock_error_us = 0;  // that may be wrong by so much: half the round trip
   bool active = false;         // heard of within an election timeout
   // It is a voter and, as far as is known, the instance that the membership binds it to. Else it is
   // fed all the same, and counts nowhere.
@@ -164,8 +165,9 @@ class Replica {
   void link_lost(storage::NodeId follower);
 
   // --- Handing over.
-  // Sends TimeoutNow to `to` once it has caught up (0: the most up-to-date voter). False if there
-  // is nobody, or not leading. Ends by itself after an election timeout.
+  // Sends TimeoutNow to `to` once it has caught up (0: the most up-to-date voter, rather one whose
+  // clock agrees). False if there is nobody, or not leading. Ends by itself after an election
+  // timeout.
   bool transfer(storage::NodeId to);
   bool transferring() const { return transfer_to_ != storage::NodeId{0}; }
   // TimeoutNow has been sent in the transfer that is under way.
@@ -219,6 +221,9 @@ class Replica {
   // A majority's clocks are this far from ours and agree, beyond max_clock_drift_ms; else 0. Such a
   // leader steps down, and does not campaign before a leader's clock has agreed with its own.
   int64_t clock_drift_us() const;
+  // Leading, and either enough clocks are known to contradict this one, or there are not so many,
+  // or there was an election timeout to hear of them. Before that the clock should not be used.
+  bool clock_judged() const;
   // Asks for a round of heartbeats with the next Ready: somebody waits for reads_until_us.
   void confirm_leadership() { heartbeat_wanted_ = leading(); }
 
@@ -310,6 +315,7 @@ class Replica {
   int64_t lease_us() const;
   void measure_clock(Progress& progress, const Message& message);
   int64_t majority_clock_us() const;
+  bool clock_differs(const Progress& progress) const;
   void continue_transfer();
   void announce_transfer();
   void send_timeout_now(storage::NodeId to);
@@ -359,6 +365,7 @@ class Replica {
 
   // Leader, in this term.
   std::map<storage::NodeId, Progress> progress_;
+  int64_t led_since_us_ = 0;
   int64_t heartbeat_sent_us_ = 0;
   bool heartbeat_wanted_ = false;
   bool commit_news_wanted_ = false;

@@ -36,6 +36,7 @@ size_t voters_missing(const Membership& from, const Membership& in) {
 void Replica::become_leader() {
   role_ = Role::kLeader;
   leader_ = id_;
+  led_since_us_ = now_us_;
   for (const Member& member : membership().members) {
     if (member.id == id_) continue;
     Progress progress = new_progress(member.id);

@@ -60,17 +60,22 @@ void Replica::measure_clock(Progress& progress, const Message& message) {
   const int64_t round_trip_us = now_us_ - message.sent_us;
   if (round_trip_us < 0 || round_trip_us > max_drift_us()) return;  // says too little
   progress.clock_ahead_us = message.wall_us - (wall_us_ - round_trip_us / 2);
+  progress.clock_error_us = round_trip_us / 2;
   progress.clock_known = true;
 }
 
-// How far a majority that agrees with itself is ahead of this clock, beyond the limit; else 0.
+// How far a majority that agrees with itself is ahead of this clock, beyond the limit; else 0. What
+// the way of a message may explain is no difference.
 int64_t Replica::majority_clock_us() const {
   const int64_t limit_us = max_drift_us();
   if (limit_us == 0) return 0;
   std::vector<int64_t> ahead;
   for (const auto& [id, progress] : progress_) {
     const bool known = progress.counts && progress.active && progress.clock_known;
-    if (known) ahead.push_back(progress.clock_ahead_us);
+    if (!known) continue;
+    const int64_t certain_us = std::abs(progress.clock_ahead_us) - progress.clock_error_us;
+    const int64_t least_us = std::max<int64_t>(certain_us, 0);
+    ahead.push_back(progress.clock_ahead_us < 0 ? -least_us : least_us);
   }
   std::sort(ahead.begin(), ahead.end());
   const size_t needed = majority();
@@ -89,6 +94,22 @@ void Replica::compare_clock(const Message& message) {
   if (known && std::abs(message.wall_us - wall_us_) <= max_drift_us()) drift_us_ = 0;
 }
 
+bool Replica::clock_judged() const {
+  if (!leading()) return false;
+  const size_t others = membership().voters().size() - (is_voter() ? 1 : 0);
+  const bool in_time = now_us_ - led_since_us_ < election_timeout_us();
+  if (max_drift_us() == 0 || others < majority() || !in_time) return true;
+  const auto known = std::count_if(progress_.begin(), progress_.end(), [](const auto& row) {
+    return row.second.counts && row.second.active && row.second.clock_known;
+  });
+  return static_cast<size_t>(known) >= majority();
+}
+
+bool Replica::clock_differs(const Progress& progress) const {
+  const bool judged = progress.clock_known && max_drift_us() != 0;
+  return judged && std::abs(progress.clock_ahead_us) - progress.clock_error_us > max_drift_us();
+}
+
 int64_t Replica::clock_drift_us() const { return leading() ? majority_clock_us() : drift_us_; }
 
 // --- Handing over: 3.10.
@@ -100,7 +121,11 @@ bool Replica::transfer(NodeId to) {
   for (const auto& [id, progress] : progress_) {
     const bool wanted = to == NodeId{0} ? progress.active : id == to;
     if (!wanted || !progress.counts) continue;
-    if (best != nullptr && progress.match <= best->match) continue;
+    if (best != nullptr && clock_differs(progress) != clock_differs(*best)) {
+      if (clock_differs(progress)) continue;
+    } else if (best != nullptr && progress.match <= best->match) {
+      continue;
+    }
     best = &progress;
     target = id;
   }

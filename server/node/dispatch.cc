@@ -23,6 +23,9 @@ namespace {
 constexpr std::string_view kDiskFull =
     "MISCONF Errors writing to the WAL: No space left on device. Writes are refused until there is "
     "room.";
+constexpr std::string_view kExpiredUnlogged =
+    "TRYAGAIN An expired key was met, the disk is full, and leadership is being handed over. Ask "
+    "again.";
 
 bool arity_fits(const Command& command, size_t count) {
   return command.arity >= 0 ? count == static_cast<size_t>(command.arity)
@@ -99,6 +102,7 @@ Execution Node::execute(Session& session, resp::Arguments arguments) {
 
 Execution Node::execute_now(Session& session, resp::Arguments arguments) {
   command_wall_us_ = clock_us_ + wall_offset_us_;
+  command_log_us_ = log_clock_.read_us(clock_us_);
   session.last_interaction_us = clock_us_;
   std::string error;
   const Command* command = resolve(session, arguments, error);
@@ -341,6 +345,11 @@ void Node::finish_command(Session& session, bool writing, int64_t begin_us) {
   if (recorded) {
     record = log_.seal();
     dependency_ = record.lsn;  // a read that met an expired key, too
+  }
+  // The next leader's clock may be a little behind, and show again what no record has deleted.
+  if (std::exchange(expired_unlogged_, false) && !recorded && cluster_->voters() > 1) {
+    session.output.drop_unsealed();
+    session.writer().error(kExpiredUnlogged);
   }
   if (recorded && writing) {
     session.last_write = record;

@@ -123,7 +123,7 @@ void write_keyspace_section(Node& node, InfoLines& lines) {
     lines.add(base::concat("db", database),
               std::string_view(base::concat(
                   "keys=", keyspace.size(database), ",expires=", keyspace.expires(database),
-                  ",avg_ttl=", keyspace.average_ttl_ms(database, node.now_ms()))));
+                  ",avg_ttl=", keyspace.average_ttl_ms(database, node.expiry_base_ms()))));
   }
 }
 

@@ -137,6 +137,8 @@ void Node::refresh_clock() {
   clock_us_ = host_.monotonic_us();
   wall_offset_us_ = host_.wall_us() - clock_us_;
   command_wall_us_ = clock_us_ + wall_offset_us_;
+  log_clock_.refresh(clock_us_, command_wall_us_, log_.last_hlc(), cluster_->clock_judged());
+  command_log_us_ = log_clock_.read_us(clock_us_);
 }
 
 void Node::options_changed() {
@@ -151,6 +153,7 @@ const Entry* Node::lookup_in(int database, std::string_view key, Lookup mode) {
   if (entry != nullptr && expired(*entry)) {
     // A follower, or a full disk, makes no record: then the key only looks deleted.
     if (log_.leading() && !log_.disk_full()) expire_now(database, *entry);
+    expired_unlogged_ |= log_.leading() && log_.disk_full();
     entry = nullptr;
   }
   if (entry == nullptr) {
@@ -173,7 +176,7 @@ const Entry* Node::lookup_in(int database, std::string_view key, Lookup mode) {
 
 void Node::change(const Effect& effect) {
   transactions_.touch(effect, *keyspace_);
-  log_.change(effect, static_cast<uint64_t>(now_ms()));
+  log_.change(effect, static_cast<uint64_t>(log_ms()));
 }
 
 void Node::merge(storage::Stamp stamp, std::string_view effects) {

@@ -18,6 +18,7 @@
 #include "server/node/command.h"
 #include "server/node/host.h"
 #include "server/node/latency.h"
+#include "server/node/log_clock.h"
 #include "server/node/monitor.h"
 #include "server/node/options.h"
 #include "server/node/pubsub.h"
@@ -91,10 +92,15 @@ class Node {
   storage::Keyspace& keyspace() { return *keyspace_; }
   // A data directory was opened, which fixes the seed of its hashes. REQUIRES: nothing loaded yet.
   void reset_keyspace(uint64_t hash_seed);
-  // The wall clock, the same throughout a command or transaction: what expiry is judged by.
+  // The wall clock, the same throughout a command or transaction.
   int64_t now_ms() const { return command_wall_us_ / 1000; }
   int64_t now_us() const { return command_wall_us_; }
   int64_t monotonic_us() const { return clock_us_; }
+  // The log's clock, the same throughout a command: what a leader stamps records with and judges
+  // expiry by.
+  int64_t log_ms() const { return command_log_us_ / 1000; }
+  // What "so many seconds from now" counts from: a key is never born expired.
+  int64_t expiry_base_ms() const { return std::max(now_ms(), log_ms()); }
 
   enum class Lookup : uint8_t {
     kRead,   // GET-like: counts and notifies a miss, counts a hit, touches the access time
@@ -107,15 +113,14 @@ class Node {
     return lookup_in(context.session.database, key, mode);
   }
   const storage::Entry* lookup_in(int database, std::string_view key, Lookup mode);
-  // A leader judges by the clock (or the log's, if that is ahead), a follower by the stamp of the
-  // last record it has applied: so it shows what the leader has shown (docs/consistency.md).
+  // A leader judges by the log's clock, which never goes back, a follower by the stamp of the last
+  // record it has applied: so it shows what the leader has shown (docs/consistency.md).
   bool expired(const storage::Entry& entry) const {
     return entry.expiry_ms() != 0 && entry.expiry_ms() <= expiry_clock_ms();
   }
   int64_t expiry_clock_ms() const {
-    const auto applied_ms =
-        static_cast<int64_t>(storage::HybridLogicalClock::wall_ms(log_.applied_hlc()));
-    return log_.leading() ? std::max(now_ms(), applied_ms) : applied_ms;
+    if (log_.leading()) return log_ms();
+    return static_cast<int64_t>(storage::HybridLogicalClock::wall_ms(log_.applied_hlc()));
   }
 
   // Applies the effect now and adds it to the record of the command or transaction being executed.
@@ -277,6 +282,8 @@ class Node {
   storage::Lsn dependency_{0};  // newest uncommitted record the running command has seen
   storage::Position made_record_;
   bool reads_ = false;  // the running command's reply speaks of the keyspace
+  // It has met an expired key that no record deletes.
+  bool expired_unlogged_ = false;
   bool in_exec_ = false;
   storage::Lsn newest_early_write_{0};
   Consistency default_consistency_;
@@ -288,6 +295,8 @@ class Node {
   int64_t clock_us_ = 0;        // monotonic, read when input arrived or a command ended
   int64_t wall_offset_us_ = 0;  // wall - monotonic, at the last refresh
   int64_t command_wall_us_ = 0;
+  LogClock log_clock_;
+  int64_t command_log_us_ = 0;
   int64_t last_sample_us_ = 0, last_probe_us_ = 0, shut_down_us_ = 0, led_us_ = 0;
   uint32_t notify_flags_ = 0;
   bool shutting_down_ = false;

@@ -224,7 +224,7 @@ void Cluster::do_role_change() {
   leader_lost_us_ = has_leader ? 0 : leader_lost_us_ != 0 ? leader_lost_us_ : node_.monotonic_us();
   if (replica_->leading() && !node_.log().leading()) {
     led_term_ = replica_->term();
-    node_.log().lead(led_term_, static_cast<uint64_t>(node_.now_us() / 1000));
+    node_.log().lead(led_term_, static_cast<uint64_t>(node_.log_ms()));
     proposed_ = node_.log().last();
     last_digest_us_ = node_.monotonic_us();
     replica_->propose(proposed_);
@@ -304,7 +304,7 @@ void Cluster::propose_membership() {
 Position Cluster::change_membership(const replication::Membership& changed) {
   proposed_ =
       node_.log().add(storage::RecordKind::kMembership, replication::encode_membership(changed),
-                      static_cast<uint64_t>(node_.now_us() / 1000));
+                      static_cast<uint64_t>(node_.log_ms()));
   host_.log(LogLevel::kInfo, base::concat("membership changes with lsn ", proposed_.lsn.value(),
                                           ": ", changed.voters().size(), " voters of ",
                                           changed.members.size(), " members"));
@@ -318,9 +318,7 @@ void Cluster::propose_digest() {
   // Nothing new to compare.
   if (node_.log().last().lsn == digest_lsn_ || node_.log().record_open()) return;
   digest_lsn_ =
-      node_.log()
-          .add(storage::RecordKind::kDigest, {}, static_cast<uint64_t>(node_.now_us() / 1000))
-          .lsn;
+      node_.log().add(storage::RecordKind::kDigest, {}, static_cast<uint64_t>(node_.log_ms())).lsn;
   digests_.begin(digest_lsn_);
   digests_.report(identity_.node, {digest_lsn_, node_.keyspace().digest()});
 }
@@ -403,6 +401,8 @@ void Cluster::log_tail_lost(Position kept) {
 // --- For commands.
 
 bool Cluster::leads() const { return node_.log().leading(); }
+
+bool Cluster::clock_judged() const { return leads() && replica_->clock_judged(); }
 
 bool Cluster::follows() const {
   return started() ? !leads() : node_.options().values().peers.size() > 1;

@@ -95,6 +95,8 @@ class Cluster {
   // --- For commands.
   // This node executes: it leads, has applied its whole log, and may accept writes.
   bool leads() const;
+  // It leads, and a majority's clocks do not contradict its own, as far as could be found out.
+  bool clock_judged() const;
   // One of several, and not their leader: also while it loads, or the cluster is forming.
   bool follows() const;
   storage::NodeId leader() const;

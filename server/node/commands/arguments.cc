@@ -103,7 +103,7 @@ bool read_expiry(CommandContext& context, std::string_view text, ExpiryForm form
   const bool seconds = form == ExpiryForm::kSeconds || form == ExpiryForm::kUnixSeconds;
   const bool from_now = form == ExpiryForm::kSeconds || form == ExpiryForm::kMilliseconds;
   const int64_t scale = seconds ? kMillisecondsPerSecond : 1;
-  const int64_t base = from_now ? context.node.now_ms() : 0;
+  const int64_t base = from_now ? context.node.expiry_base_ms() : 0;
   if (value <= 0 || value > kMaximum / scale || value * scale > kMaximum - base) {
     reply_invalid_expiry(context);
     return false;

@@ -59,7 +59,7 @@ bool read_restore_expiry(CommandContext& context, bool absolute, ExpiryMs& expir
   }
   // Beyond the end of time, Redis' sum is negative: such a key has expired as it comes.
   if (expiry_ms != 0 && !absolute &&
-      __builtin_add_overflow(expiry_ms, context.node.now_ms(), &expiry_ms)) {
+      __builtin_add_overflow(expiry_ms, context.node.expiry_base_ms(), &expiry_ms)) {
     expiry_ms = 1;
   }
   return true;
@@ -129,7 +129,7 @@ void restore_command(CommandContext& context) {
   if (!read_restore_expiry(context, options.absolute, expiry_ms)) return;
   if (!read_payload(context, value)) return;
 
-  if (expiry_ms != 0 && expiry_ms <= context.node.now_ms()) {
+  if (expiry_ms != 0 && expiry_ms <= context.node.expiry_clock_ms()) {
     restore_expired(context, present);
   } else {
     restore_value(context, value, expiry_ms);

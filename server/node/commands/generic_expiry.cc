@@ -91,7 +91,7 @@ void expire(CommandContext& context, int64_t scale, int64_t base) {
     context.reply.integer(0);
     return;
   }
-  const bool past = time_ms <= node.now_ms();
+  const bool past = time_ms <= node.expiry_clock_ms();
   node.change(Effect{.kind = past ? EffectKind::kDelete : EffectKind::kSetExpiry,
                      .database = static_cast<uint8_t>(database),
                      .key = key,
@@ -118,11 +118,11 @@ void reply_expiry(CommandContext& context, TimeUnit unit, int64_t base) {
 
 // EXPIRE key seconds [NX | XX | GT | LT]
 void expire_command(CommandContext& context) {
-  expire(context, kMillisecondsPerSecond, context.node.now_ms());
+  expire(context, kMillisecondsPerSecond, context.node.expiry_base_ms());
 }
 
 // PEXPIRE key milliseconds [NX | XX | GT | LT]
-void pexpire_command(CommandContext& context) { expire(context, 1, context.node.now_ms()); }
+void pexpire_command(CommandContext& context) { expire(context, 1, context.node.expiry_base_ms()); }
 
 // EXPIREAT key unix-time-seconds [NX | XX | GT | LT]
 void expireat_command(CommandContext& context) { expire(context, kMillisecondsPerSecond, 0); }
@@ -132,12 +132,12 @@ void pexpireat_command(CommandContext& context) { expire(context, 1, 0); }
 
 // TTL key
 void ttl_command(CommandContext& context) {
-  reply_expiry(context, TimeUnit::kSeconds, context.node.now_ms());
+  reply_expiry(context, TimeUnit::kSeconds, context.node.expiry_base_ms());
 }
 
 // PTTL key
 void pttl_command(CommandContext& context) {
-  reply_expiry(context, TimeUnit::kMilliseconds, context.node.now_ms());
+  reply_expiry(context, TimeUnit::kMilliseconds, context.node.expiry_base_ms());
 }
 
 // EXPIRETIME key

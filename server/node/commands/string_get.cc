@@ -72,7 +72,7 @@ void getex_command(CommandContext& context) {
   if (expires && !read_expiry(context, options.expiry, options.form, expiry_ms)) return;
   const bool had_expiry = entry->expiry_ms() != 0;
   context.reply.bulk(entry->string());
-  if (expires && expiry_ms <= context.node.now_ms()) {
+  if (expires && expiry_ms <= context.node.expiry_clock_ms()) {
     delete_key(context);
   } else if (expires || (options.persist && had_expiry)) {
     change_expiry(context, expiry_ms);

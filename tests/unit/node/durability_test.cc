@@ -219,6 +219,34 @@ TEST_F(DurabilityTest, AFullDiskLeavesReadsAndRecoversWhenThereIsRoom) {
   EXPECT_EQ(run({"GET", "k"}), "$3\r\nnew\r\n");
 }
 
+TEST_F(DurabilityTest, WhatHasExpiredOnAFullDiskStaysExpiredThoughTheClockGoesBack) {
+  run({"SET", "k", "v", "PX", "1000"});
+  make_space_for(0);
+  run({"SET", "other", std::string(100'000, 'x')});
+  advance_ms(1500);
+  EXPECT_EQ(run({"GET", "k"}), "$-1\r\n");
+  host.wall_now_us -= 3'600'000'000;
+  EXPECT_EQ(run({"GET", "k"}), "$-1\r\n");
+  EXPECT_EQ(run({"KEYS", "*"}), "*0\r\n");
+}
+
+TEST_F(DurabilityTest, AKeyIsNotBornExpiredWhereTheClockHasGoneBackBehindTheLog) {
+  run({"SET", "first", "v"});
+  host.wall_now_us -= 3'600'000'000;
+  for (const bool restarted : {false, true}) {
+    if (restarted) restart();
+    EXPECT_EQ(run({"SET", "k", "v", "PX", "1000"}), "+OK\r\n");
+    EXPECT_EQ(run({"GET", "k"}), "$1\r\nv\r\n");
+    EXPECT_EQ(run({"PTTL", "k"}), ":1000\r\n");
+    advance_ms(2100);  // at half speed
+    EXPECT_EQ(run({"GET", "k"}), "$-1\r\n");
+    run({"SET", "k", "v"});
+    EXPECT_EQ(run({"EXPIRE", "k", "1"}), ":1\r\n");
+    EXPECT_EQ(run({"GETEX", "k", "EX", "1"}), "$1\r\nv\r\n");
+    EXPECT_EQ(run({"EXISTS", "k"}), ":1\r\n");
+  }
+}
+
 TEST_F(DurabilityTest, AFullDiskIsTriedOnceASecondOnly) {
   make_space_for(0);
   run({"SET", "k", std::string(100'000, 'x')});
