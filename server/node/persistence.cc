@@ -204,15 +204,20 @@ absl::Status Persistence::prepare_log(Loader::Result& result) {
   const bool empty = result.log.segments.empty() && result.snapshots.empty();
   newborn_ = empty && !directory_.identity.has_log;
   if (empty && directory_.identity.has_log) {
-    node_.host().log(
-        LogLevel::kWarning,
-        base::concat(directory_.path,
-                     " was used before and holds no log and no snapshot: if files were "
-                     "removed, what they held is gone"));
-    if (member()) {
-      absl::Status status = storage::renew_instance(files, directory_, random_id(node_.host()));
-      if (!status.ok()) return status;
+    const std::string vanished =
+        base::concat(directory_.path, " was used before and holds no log and no snapshot");
+    if (!member()) {
+      return absl::DataLossError(base::concat(
+          vanished,
+          ": nobody else has what they held; put the files back, or begin anew with an "
+          "empty directory"));
     }
+    node_.host().log(LogLevel::kWarning,
+                     base::concat(vanished,
+                                  ": what they held comes from the other nodes, and this "
+                                  "one votes again when it is caught up"));
+    absl::Status status = storage::renew_instance(files, directory_, random_id(node_.host()));
+    if (!status.ok()) return status;
   }
   if (result.log.damaged) {
     node_.host().log(LogLevel::kError,

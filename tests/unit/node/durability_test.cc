@@ -505,7 +505,7 @@ TEST_F(DurabilityTest, WritesWaitWhileTooMuchIsUncommitted) {
   EXPECT_EQ(execute(session, {"SET", "k", "y"}), Execution::kDone);
 }
 
-TEST_F(DurabilityTest, AVanishedLogIsNotPassedOverInSilence) {
+TEST_F(DurabilityTest, ALoneNodeWhoseLogHasVanishedRefusesToStart) {
   run({"SET", "k", "v"});
   node.reset();
   host.drop_jobs();
@@ -515,8 +515,13 @@ TEST_F(DurabilityTest, AVanishedLogIsNotPassedOverInSilence) {
       ASSERT_TRUE(host.disk.remove("./data/" + name).ok());
     }
   }
-  open();
-  EXPECT_THAT(host.log_lines, testing::Contains(HasSubstr("holds no log and no snapshot")));
+  node = std::make_unique<Node>(options, host);
+  ASSERT_TRUE(node->start().ok());
+  settle();
+  EXPECT_FALSE(node->loaded());
+  EXPECT_EQ(host.exit_code, 1);
+  EXPECT_THAT(host.log_lines,
+              testing::Contains(HasSubstr("./data was used before and holds no log")));
 }
 
 TEST_F(DurabilityTest, StampsNeverGoBackThoughTheClockDoes) {
