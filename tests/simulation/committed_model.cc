@@ -31,7 +31,7 @@ const CommittedModel::Version* CommittedModel::newest(std::string_view key) cons
 bool CommittedModel::apply(const Effect& effect, uint64_t lsn) {
   if (effect.kind == EffectKind::kMerge || effect.kind == EffectKind::kForgetTombstones)
     return true;
-  if (effect.database != 0) return false;
+  if (effect.database != 0) return true;  // other_databases.h
   const Version* before = newest(effect.key);
   Version version{lsn, std::nullopt, 0};
   if (before != nullptr) version = {lsn, before->value, before->expiry_ms};

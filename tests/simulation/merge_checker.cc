@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "storage/effect.h"
 
 namespace kvorum::simulation {
 
@@ -19,6 +18,45 @@ std::string text(Stamp stamp) {
 
 }  // namespace
 
+std::vector<MergeChecker::Key> MergeChecker::keys_of(const Effect& effect) {
+  const Key key(effect.database, effect.key);
+  switch (effect.kind) {
+    case EffectKind::kSet:
+    case EffectKind::kSplice:
+    case EffectKind::kSetExpiry:
+    case EffectKind::kDelete:
+      return {key};
+    case EffectKind::kRename:
+      return {key, Key(effect.database, effect.other_key)};
+    case EffectKind::kMove:
+      return {key, Key(effect.other_database, effect.key)};
+    case EffectKind::kCopy:
+      return {Key(effect.other_database, effect.other_key)};
+    case EffectKind::kSwapDatabases:
+    case EffectKind::kFlush:
+    case EffectKind::kMerge:
+    case EffectKind::kForgetTombstones:
+      return {};
+  }
+  return {};
+}
+
+void MergeChecker::change_databases(const Effect& effect, Stamp stamp) {
+  if (effect.kind == EffectKind::kSwapDatabases) {
+    whole_[effect.database] = whole_[effect.other_database] = stamp;
+  } else if (effect.kind == EffectKind::kFlush && effect.database == storage::kAllDatabases) {
+    whole_.fill(stamp);
+  } else if (effect.kind == EffectKind::kFlush) {
+    whole_[effect.database] = stamp;
+  }
+}
+
+Stamp MergeChecker::last_change(const Key& key) const {
+  const auto last = last_.find(key);
+  const Stamp whole = whole_[key.first];
+  return last == last_.end() ? whole : std::max(whole, last->second);
+}
+
 std::string MergeChecker::commit(Stamp stamp, std::string_view payload) {
   Effect effect;
   bool merge = false;
@@ -29,19 +67,19 @@ std::string MergeChecker::commit(Stamp stamp, std::string_view payload) {
       if (!merged_.insert(stamp).second) return "an orphan is merged twice: " + text(stamp);
       continue;
     }
-    if (effect.kind == EffectKind::kForgetTombstones) continue;
-    Stamp& last = last_[std::string(effect.key)];
-    if (merge) {
-      if (effect.kind != EffectKind::kSet && effect.kind != EffectKind::kDelete) {
-        return "a merge of what cannot be merged: " + text(stamp);
-      }
-      if (last >= stamp) {
-        return base::concat("an orphan of ", text(stamp), " is merged over a change of ",
-                            text(last), ": ", effect.key);
-      }
-      touched_.emplace(effect.key);
+    if (merge && effect.kind != EffectKind::kSet && effect.kind != EffectKind::kDelete) {
+      return "a merge of what cannot be merged: " + text(stamp);
     }
-    last = std::max(last, stamp);
+    change_databases(effect, stamp);
+    for (const Key& key : keys_of(effect)) {
+      const Stamp last = last_change(key);
+      if (merge && last >= stamp) {
+        return base::concat("an orphan of ", text(stamp), " is merged over a change of ",
+                            text(last), ": ", key.second);
+      }
+      if (merge && key.first == 0) touched_.emplace(key.second);
+      last_[key] = std::max(last, stamp);
+    }
   }
   return {};
 }
@@ -58,8 +96,7 @@ std::string MergeChecker::judged(const storage::RecordView& orphan) const {
     if (effect.kind == EffectKind::kMerge || effect.kind == EffectKind::kForgetTombstones) continue;
     if (effect.kind != EffectKind::kSet && effect.kind != EffectKind::kDelete) return {};
     newest = effect.key;
-    const auto last = last_.find(effect.key);
-    beaten |= last != last_.end() && last->second >= stamp;
+    beaten |= last_change(Key(effect.database, effect.key)) >= stamp;
   }
   if (newest.empty() || beaten || merged_.contains(stamp)) return {};
   return base::concat("the orphan of ", text(stamp), " at lsn ", orphan.header.lsn.value(),

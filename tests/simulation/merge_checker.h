@@ -3,12 +3,16 @@
 // and every orphan that a node says was judged.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "storage/effect.h"
 #include "storage/record.h"
 #include "storage/types.h"
 
@@ -22,15 +26,21 @@ class MergeChecker {
   // be. What is wrong, or empty.
   std::string judged(const storage::RecordView& orphan) const;
 
-  // A merge has changed the key: a history of commands does not explain its value.
-  bool merged(std::string_view key) const { return touched_.contains(key); }
   uint64_t merges() const { return merged_.size(); }
+  // Keys of the clients that a merge has changed: no history of commands explains their values.
   const std::set<std::string, std::less<>>& touched() const { return touched_; }
 
  private:
-  std::map<std::string, storage::Stamp, std::less<>> last_;  // of each key's last change
-  std::set<storage::Stamp> merged_;                          // orphans in the log
-  std::set<std::string, std::less<>> touched_;
+  using Key = std::pair<uint8_t, std::string>;  // database, key
+  storage::Stamp last_change(const Key& key) const;
+  // What the effect changes, besides whole databases.
+  static std::vector<Key> keys_of(const storage::Effect& effect);
+  void change_databases(const storage::Effect& effect, storage::Stamp stamp);
+
+  std::map<Key, storage::Stamp> last_;                           // of each key's last change
+  std::array<storage::Stamp, storage::kDatabaseCount> whole_{};  // of a flush or swap
+  std::set<storage::Stamp> merged_;                              // orphans in the log
+  std::set<std::string, std::less<>> touched_;                   // keys of database 0
 };
 
 }  // namespace kvorum::simulation

@@ -55,6 +55,7 @@ Parameters Parameters::draw(uint64_t seed) {
     p.spares = static_cast<int>(random.between(1, 3));
     p.weight(Fault::kMemberChange) *= 4;  // few strikes find what they need
   }
+  p.other_databases = random.one_in(2);
   // Drawn last: most seeds that were known before go as they went.
   if (p.nodes > 1 && random.one_in(8)) {
     p.write_quorum = "1";

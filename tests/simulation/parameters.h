@@ -44,8 +44,9 @@ struct Parameters {
   int64_t think_us = 20'000;
   size_t value_bytes = 8;  // besides what makes it unique
   int64_t client_timeout_us = 4'000'000;
-  bool own_quorums = true;  // CLIENT QUORUM
-  bool own_levels = true;   // CLIENT CONSISTENCY, CLIENT TOKEN
+  bool own_quorums = true;       // CLIENT QUORUM
+  bool own_levels = true;        // CLIENT CONSISTENCY, CLIENT TOKEN
+  bool other_databases = false;  // other_databases.h
 
   // Mean time between two faults; 0: none. The weight of each kind; 0: never.
   int64_t fault_interval_us = 500'000;

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "replication/membership.h"
 #include "resp/request.h"
+#include "tests/simulation/other_databases.h"
 
 namespace kvorum::simulation {
 
@@ -249,6 +250,7 @@ void SimulatedClient::next() {
     flush();
     return;
   }
+  if (world_.parameters.other_databases && random_.one_in(6)) return issue_other();
   switch (random_.below(10)) {
     case 0:
       return issue_set_both();
@@ -294,6 +296,30 @@ void SimulatedClient::issue_watch() {
   send({"WATCH", key_name(watched_, 0)});
   expect(Step::kWatch);
   flush();
+}
+
+// Another database first, and nothing else before that is sure.
+void SimulatedClient::issue_other() {
+  database_ = static_cast<int>(random_.between(kFirstOtherDatabase, kLastOtherDatabase));
+  send({"SELECT", std::to_string(database_)});
+  expect(Step::kSelect);
+  flush();
+}
+
+void SimulatedClient::go_on_elsewhere() {
+  for (const CommandWords& words : draw_other_commands(random_, database_)) {
+    const std::vector<std::string_view> views(words.begin(), words.end());
+    resp::append_request(out_, views);
+    expect(Step::kOther);
+  }
+  send({"SELECT", "0"});
+  expect(Step::kReturn);
+  flush();
+}
+
+void SimulatedClient::judge_other(const Reply& reply) {
+  const bool of_the_command = is_error(reply) && reply.text.starts_with("ERR ");
+  if (!of_the_command) outcome_of(reply);
 }
 
 // The watched key has been read: writes it, if nobody else has meanwhile.
@@ -370,6 +396,15 @@ void SimulatedClient::handle(const Pending& pending, const Reply& reply) {
       break;
     case Step::kExec:
       finish(pending.operation, reply, pending.facts);
+      break;
+    case Step::kSelect:
+      if (outcome_of(reply) == Outcome::kOk) return go_on_elsewhere();
+      break;
+    case Step::kOther:
+      judge_other(reply);
+      break;
+    case Step::kReturn:
+      if (outcome_of(reply) != Outcome::kOk) return connection_lost();
       break;
   }
   next_soon();

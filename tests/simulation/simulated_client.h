@@ -57,6 +57,9 @@ class SimulatedClient {
     kWatch,
     kCommand,
     kExec,
+    kSelect,  // of another database
+    kOther,   // what is said there: the reply says nothing that is checked
+    kReturn,
   };
   // One reply that is due.
   struct Pending {
@@ -79,6 +82,9 @@ class SimulatedClient {
   void issue_plain();
   void issue_set_both();
   void issue_watch();
+  void issue_other();
+  void go_on_elsewhere();
+  void judge_other(const resp::Reply& reply);
   void go_on_with_watched(const resp::Reply& reply);
   void expect(Step step, size_t operation = SIZE_MAX);
   void send(std::initializer_list<std::string_view> words);
@@ -118,6 +124,7 @@ class SimulatedClient {
   Operation watched_;
   bool watching_ = false;
   bool may_watch_ = false;  // a WATCH was not answered as it should be
+  int database_ = 0;        // selected, or about to be
   uint64_t answered_ = 0, acknowledged_ = 0;
 };
 
