@@ -430,7 +430,11 @@ void Node::apply_reply_mode(Session& session) {
 
 void Node::seal_reply(Session& session, Position gate, OutputKind kind) {
   std::optional<Gate> waits;
-  if (gate.lsn > log_.commit().lsn) waits = Gate{.lsn = gate.lsn};
+  if (gate.lsn > log_.commit().lsn) {
+    // A push, too: what is behind it would wait for ever.
+    const int64_t deadline_us = clock_us_ + options_.values().write_timeout_ms * int64_t{1000};
+    waits = Gate{.lsn = gate.lsn, .deadline_us = deadline_us};
+  }
   seal_gated(session, waits, kind);
 }
 

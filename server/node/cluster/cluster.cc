@@ -28,6 +28,8 @@ constexpr size_t kAppliedPerTurn = 2000;
 constexpr size_t kRecentBytes = 16 << 20;
 // Every node compares its keyspace so often.
 constexpr int64_t kDigestIntervalUs = 1'000'000;
+// What is published waits for its gate; more than this is lost for the other nodes' subscribers.
+constexpr size_t kMaxFanOutBytes = 16 << 20;
 
 }  // namespace
 
@@ -177,7 +179,11 @@ void Cluster::after_commit() {
 
 // What was to be told has been undone.
 void Cluster::forget_fan_outs(Lsn kept) {
-  std::erase_if(fan_outs_, [&](const FanOut& each) { return each.gate > kept; });
+  std::erase_if(fan_outs_, [&](const FanOut& each) {
+    if (each.gate <= kept) return false;
+    fan_out_bytes_ -= each.bytes();
+    return true;
+  });
 }
 
 // Before every message: a stalled loop must not take what is old for new, nor the other way round.
@@ -193,6 +199,7 @@ void Cluster::send_fan_outs() {
     for (const auto& [peer, link] : links_) {
       if (link->ready() && !link->full()) link->send_bulk(*fan_outs_.front().message);
     }
+    fan_out_bytes_ -= fan_outs_.front().bytes();
     fan_outs_.pop_front();
   }
 }
@@ -433,11 +440,12 @@ GateView Cluster::gate_view() const {
 }
 
 void Cluster::fan_out(std::string_view channel, std::string_view message, Position gate) {
-  if (links_.empty()) return;
+  if (links_.empty() || fan_out_bytes_ > kMaxFanOutBytes) return;
   auto published = std::make_shared<peer::Published>();
   published->channel = channel;
   published->message = message;
   fan_outs_.push_back({gate.lsn, std::move(published)});
+  fan_out_bytes_ += fan_outs_.back().bytes();
 }
 
 }  // namespace kvorum::server

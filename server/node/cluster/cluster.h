@@ -151,6 +151,9 @@ class Cluster {
   struct FanOut {
     storage::Lsn gate{0};
     std::shared_ptr<const peer::Published> message;
+    size_t bytes() const {
+      return sizeof(FanOut) + message->channel.size() + message->message.size();
+    }
   };
 
   // cluster.cc
@@ -199,6 +202,8 @@ class Cluster {
   void link_lost(storage::NodeId peer);
   absl::Status replace_session(Session& session, const peer::Hello& hello);
   void hear(Session& session, resp::Arguments arguments);
+  void log_refusal(const Session& session, const peer::Hello& theirs, std::string_view reason);
+  bool may_log_stranger();
   void handle(Session& session, replication::Message& message);
   void handle(Session& session, const peer::Part& part);
   void handle(Session& session, const peer::Birth& birth);
@@ -226,6 +231,7 @@ class Cluster {
   std::map<storage::NodeId, std::unique_ptr<PeerLink>> links_;
   std::map<storage::NodeId, peer::Hello> hellos_;    // of peers whose link is ready
   std::map<storage::NodeId, std::string> refusals_;  // logged, by node id
+  int64_t next_stranger_log_us_ = 0;                 // not before, of who has proven nothing
   // Links to those that are not members any more, and when they end; 0: the change is not
   // committed.
   std::map<storage::NodeId, int64_t> leaving_;
@@ -244,6 +250,7 @@ class Cluster {
   OrphanOffer orphan_offer_;
   std::vector<replication::Message> held_;  // leave when the hard state is saved
   std::deque<FanOut> fan_outs_;             // wait for their gate
+  size_t fan_out_bytes_ = 0;                // of them
   mutable std::vector<storage::Lsn> durable_on_;
   storage::Position proposed_;  // leading: what the replica knows of our log
   storage::Term led_term_{0};   // of the log's leadership

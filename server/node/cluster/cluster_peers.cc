@@ -15,6 +15,13 @@ namespace kvorum::server {
 
 using storage::NodeId;
 
+namespace {
+
+// Who has shown no secret yet fills no log: so often at most a line is written about such a one.
+constexpr int64_t kStrangerLogIntervalUs = 1'000'000;
+
+}  // namespace
+
 // --- Links.
 
 peer::Hello Cluster::our_hello() const {
@@ -128,8 +135,10 @@ void Cluster::receive(Session& session, resp::Arguments arguments) {
 void Cluster::hear(Session& session, resp::Arguments arguments) {
   absl::StatusOr<peer::Message> message = peer::decode(identity_.incarnation, arguments);
   if (!message.ok()) {
-    host_.log(LogLevel::kWarning, base::concat("closed the connection of ", session.address, ": ",
-                                               message.status().message()));
+    if (session.peer != NodeId{0} || may_log_stranger()) {
+      host_.log(LogLevel::kWarning, base::concat("closed the connection of ", session.address, ": ",
+                                                 message.status().message()));
+    }
     session.writer().error(base::concat("ERR ", message.status().message()));
     session.close_after_reply = true;
     return;
@@ -145,12 +154,7 @@ void Cluster::handle(Session& session, const peer::Hello& hello) {
   if (status.ok() && link != links_.end()) status = link->second->admit(hello);
   if (status.ok()) status = replace_session(session, hello);
   if (!status.ok()) {
-    std::string& logged = refusals_[hello.node];
-    if (logged != base::view(status.message())) {
-      logged = base::view(status.message());
-      host_.log(LogLevel::kWarning,
-                base::concat("refused the peer at ", session.address, ": ", logged));
-    }
+    log_refusal(session, hello, base::view(status.message()));
     session.writer().error(peer::refusal(status));
     session.close_after_reply = true;
     return;
@@ -166,6 +170,25 @@ void Cluster::handle(Session& session, const peer::Hello& hello) {
   session.peer_instance = hello.instance;
   session.output.buffer().append(peer::encode_hello_answer(ours));
   if (birth_ != nullptr) birth_->heard(hello);
+}
+
+bool Cluster::may_log_stranger() {
+  const int64_t now_us = node_.monotonic_us();
+  if (now_us < next_stranger_log_us_) return false;
+  next_stranger_log_us_ = now_us + kStrangerLogIntervalUs;
+  return true;
+}
+
+// The same reason is told once for each node; one that is passed over comes again with the next
+// attempt.
+void Cluster::log_refusal(const Session& session, const peer::Hello& theirs,
+                          std::string_view reason) {
+  const auto logged = refusals_.find(theirs.node);
+  if (logged != refusals_.end() && logged->second == reason) return;
+  if (!may_log_stranger()) return;
+  refusals_[theirs.node] = reason;
+  host_.log(LogLevel::kWarning,
+            base::concat("refused the peer at ", session.address, ": ", reason));
 }
 
 // One connection for each peer: a second one of the same instance means that the first is dead,

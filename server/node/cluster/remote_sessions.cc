@@ -5,6 +5,7 @@
 
 #include "server/node/cluster/cluster.h"
 #include "server/node/cluster/forwarded_command.h"
+#include "server/node/cluster/forwarder.h"
 #include "server/node/cluster/reply_span.h"
 #include "server/node/node.h"
 
@@ -35,7 +36,8 @@ void RemoteSessions::receive(const Session& from, const peer::Forward& forward) 
   RemoteClient& client = *row->second;
   if (client.refusing) return;  // it has been told
   const bool follows = client.link == from.id && forward.sequence == client.received + 1;
-  if (!follows || forward.term != client.term) {
+  const bool has_room = client.waiting.size() < Forwarder::kMaxCommands;
+  if (!follows || forward.term != client.term || !has_room) {
     refuse_unexecuted(client);
     return;
   }
