@@ -47,12 +47,13 @@ bool MemberChanger::add() {
 }
 
 // Its process starts before or after the cluster knows it. Who was a member before comes with what
-// it had, or with an empty disk: of those there is one at a time, or they would be taken for a
-// cluster that is not born yet.
+// it had, or, if the removal is certain, with an empty disk: of those there is one at a time, or
+// they would be taken for a cluster that is not born yet.
 void MemberChanger::prepare(SimulatedNode& machine) {
   bool somebody_waits = false;
   for (const auto& each : nodes_) somebody_waits |= each->node() != nullptr && !each->loaded();
-  if (removed_.contains(machine.id()) && !somebody_waits && random_.one_in(2)) {
+  const bool certain = removed_.contains(machine.id()) && world_.members.committed;
+  if (certain && !somebody_waits && random_.one_in(2)) {
     machine.crash();
     machine.wipe();
     machine.needs_repair = false;  // it has no vote: nobody relies on what it had

@@ -252,8 +252,8 @@ bool Nemesis::strike_disk(Fault fault) {
 // are left, which by themselves are a majority.
 bool Nemesis::may_lose_data(const SimulatedNode& node) const {
   const Members& members = world_.members;
-  return members.voters.size() >= 3 && members.voters.contains(node.id()) && disks_are_well() &&
-         changer_.idle();
+  return members.committed && members.voters.size() >= 3 && members.voters.contains(node.id()) &&
+         disks_are_well() && changer_.idle();
 }
 
 bool Nemesis::wipe() {

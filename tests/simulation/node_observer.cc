@@ -63,8 +63,12 @@ void NodeObserver::turn_ended(SimulatedNode& machine) {
 void NodeObserver::follow_members(const replication::Replica& replica) {
   Members& members = world_.members;
   const bool known = members.term == replica.term() && members.lsn == replica.membership_lsn();
-  if (known || replica.term() < members.term) return;
-  members = {replica.term(), replica.membership_lsn(), {}, {}, {}};
+  if (replica.term() < members.term) return;
+  if (known) {
+    members.committed |= replica.membership_committed();
+    return;
+  }
+  members = {replica.term(), replica.membership_lsn(), {}, {}, {}, replica.membership_committed()};
   for (const replication::Member& member : replica.membership().members) {
     const Endpoint id = member.id.value();
     members.all.insert(id);

@@ -44,6 +44,7 @@ struct Members {
   storage::Term term{0};
   storage::Lsn lsn{0};
   std::set<Endpoint> all, voters, learners_for_good;
+  bool committed = true;  // else it may still be another one: nothing is lost on its word
 };
 
 struct World {
