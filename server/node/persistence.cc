@@ -203,21 +203,22 @@ absl::Status Persistence::prepare_log(Loader::Result& result) {
   storage::FileSystem& files = node_.host().file_system();
   const bool empty = result.log.segments.empty() && result.snapshots.empty();
   newborn_ = empty && !directory_.identity.has_log;
-  if (empty && directory_.identity.has_log) {
-    const std::string vanished =
-        base::concat(directory_.path, " was used before and holds no log and no snapshot");
-    if (!member()) {
-      return absl::DataLossError(base::concat(
-          vanished,
-          ": nobody else has what they held; put the files back, or begin anew with an "
-          "empty directory"));
-    }
+  const std::string vanished =
+      base::concat(directory_.path, " was used before and holds no log and no snapshot");
+  if (empty && directory_.identity.has_log && member()) {
     node_.host().log(LogLevel::kWarning,
                      base::concat(vanished,
                                   ": what they held comes from the other nodes, and this "
                                   "one votes again when it is caught up"));
     absl::Status status = storage::renew_instance(files, directory_, random_id(node_.host()));
     if (!status.ok()) return status;
+  } else if (empty && directory_.identity.has_log && !result.log.next_segment_exists) {
+    // With a first segment that has not begun it is a start that was cut short: nothing was
+    // acknowledged.
+    return absl::DataLossError(
+        base::concat(vanished,
+                     ": nobody else has what they held; put the files back, or begin anew "
+                     "with an empty directory"));
   }
   if (result.log.damaged) {
     node_.host().log(LogLevel::kError,

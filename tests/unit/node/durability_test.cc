@@ -524,6 +524,16 @@ TEST_F(DurabilityTest, ALoneNodeWhoseLogHasVanishedRefusesToStart) {
               testing::Contains(HasSubstr("./data was used before and holds no log")));
 }
 
+TEST_F(DurabilityTest, AFirstSegmentThatHasNotBegunIsNoVanishedLog) {
+  node.reset();
+  host.drop_jobs();
+  const std::string segment = "./data/segment-0000000001.wal";
+  ASSERT_TRUE(host.disk.remove(segment).ok());
+  ASSERT_TRUE(host.disk.open(segment, storage::OpenMode::kCreate).ok());
+  open();
+  EXPECT_EQ(run({"SET", "k", "v"}), "+OK\r\n");
+}
+
 TEST_F(DurabilityTest, StampsNeverGoBackThoughTheClockDoes) {
   run({"SET", "a", "1"});
   const storage::Stamp first = node->keyspace().find(0, "a")->stamp();
