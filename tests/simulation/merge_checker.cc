@@ -60,6 +60,7 @@ Stamp MergeChecker::last_change(const Key& key) const {
 std::string MergeChecker::commit(Stamp stamp, std::string_view payload) {
   Effect effect;
   bool merge = false;
+  std::set<Key> changed;  // by this record
   while (!payload.empty() && storage::decode_effect(payload, effect)) {
     if (effect.kind == EffectKind::kMerge) {
       stamp = effect.stamp;
@@ -73,12 +74,13 @@ std::string MergeChecker::commit(Stamp stamp, std::string_view payload) {
     change_databases(effect, stamp);
     for (const Key& key : keys_of(effect)) {
       const Stamp last = last_change(key);
-      if (merge && last >= stamp) {
+      if (merge && last >= stamp && !changed.contains(key)) {
         return base::concat("an orphan of ", text(stamp), " is merged over a change of ",
                             text(last), ": ", key.second);
       }
       if (merge && key.first == 0) touched_.emplace(key.second);
       last_[key] = std::max(last, stamp);
+      changed.insert(key);
     }
   }
   return {};
