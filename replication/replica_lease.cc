@@ -96,9 +96,11 @@ void Replica::compare_clock(const Message& message) {
 
 bool Replica::clock_judged() const {
   if (!leading()) return false;
-  const size_t others = membership().voters().size() - (is_voter() ? 1 : 0);
+  // Asked at every turn of the loop: nearly always answered here.
   const bool in_time = now_us_ - led_since_us_ < election_timeout_us();
-  if (max_drift_us() == 0 || others < majority() || !in_time) return true;
+  if (max_drift_us() == 0 || !in_time) return true;
+  const size_t others = membership().voters().size() - (is_voter() ? 1 : 0);
+  if (others < majority()) return true;
   const auto known = std::count_if(progress_.begin(), progress_.end(), [](const auto& row) {
     return row.second.counts && row.second.active && row.second.clock_known;
   });
