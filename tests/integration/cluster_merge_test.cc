@@ -28,7 +28,7 @@ class ClusterMergeTest : public ClusterFixture {
     }
     for (const char* key : {"deleted", "older"}) client->append({"SET", key, "alone"});
     client->append({"APPEND", "kept", " alone"});
-    for (int i = 0; i < keys + 3; ++i) ASSERT_NE(client->read()->type, Reply::Type::kError);
+    for (int i = 0; i < keys + 3; ++i) ASSERT_FALSE(client->read()->is_error());
     ASSERT_TRUE(eventually([&] {
       new_ = cluster_->leader();
       return new_ != 0 && new_ != old_ && cluster_->ask(new_, {"SET", "older", "newest"}) == "OK";
