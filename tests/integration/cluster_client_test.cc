@@ -14,7 +14,7 @@ using ::testing::StartsWith;
 class ClusterClientTest : public ClusterFixture {
  protected:
   void start(const ClusterProcess::Flags& flags = {}) {
-    ASSERT_NO_FATAL_FAILURE(start_cluster(3, flags));
+    ASSERT_NO_FATAL_FAILURE(start_cluster(3, steady_and(flags)));
     leader_ = cluster_->leader();
     follower_ = cluster_->a_follower();
     at_leader_ = cluster_->connect(leader_);

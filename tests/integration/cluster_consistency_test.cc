@@ -16,7 +16,7 @@ class ClusterConsistencyTest : public ClusterFixture {
  protected:
   void start(const ClusterProcess::Flags& flags = {},
              ClusterProcess::Links links = ClusterProcess::Links::kDirect) {
-    ASSERT_NO_FATAL_FAILURE(start_cluster(3, flags, links));
+    ASSERT_NO_FATAL_FAILURE(start_cluster(3, steady_and(flags), links));
     leader_ = cluster_->leader();
     follower_ = cluster_->a_follower();
     other_ = 6 - leader_ - follower_;

@@ -12,6 +12,17 @@
 
 namespace kvorum::integration {
 
+// For tests in which the leader has to stay while everybody is up: longer than a busy machine lets
+// a node wait.
+inline const ClusterProcess::Flags kSteady = {"--election-timeout-ms", "1000"};
+constexpr int kSteadyElectionMs = 1000;
+
+inline ClusterProcess::Flags steady_and(const ClusterProcess::Flags& more) {
+  ClusterProcess::Flags flags = kSteady;
+  flags.insert(flags.end(), more.begin(), more.end());
+  return flags;
+}
+
 class ClusterFixture : public ::testing::Test {
  protected:
   // Started in each test: REQUIRES: ASSERT_NO_FATAL_FAILURE around it.

@@ -40,9 +40,7 @@ struct Identity {
 class ClusterInputTest : public ClusterFixture {
  protected:
   void SetUp() override {
-    // Longer than a busy machine lets a node wait: the term has to stay as it is.
-    ASSERT_NO_FATAL_FAILURE(
-        start_cluster(3, {"--cluster-secret", kSecret, "--election-timeout-ms", "1000"}));
+    ASSERT_NO_FATAL_FAILURE(start_cluster(3, steady_and({"--cluster-secret", kSecret})));
     cluster_->kill(3);
     ASSERT_NE(cluster_->wait_for_leader(), 0) << cluster_->logs();
     leader_ = cluster_->leader();
@@ -131,6 +129,29 @@ TEST_F(ClusterInputTest, AServerWithAnotherSecretIsRefusedAndBothSidesLogWhy) {
                  "wrong cluster secret");
 }
 
+// A configuration that was copied without a change: node 3 is there, and somebody says he is it.
+TEST_F(ClusterInputTest, ASecondServerOfOneIdIsRefusedAndTheFirstGoesOn) {
+  ASSERT_TRUE(cluster_->start(3)) << cluster_->logs();
+  ServerProcess second({"--id", "3", "--cluster-id", "test", "--cluster-secret", kSecret, "--peers",
+                        cluster_->peers()},
+                       lasting_ports(1).front());
+  second.launch();
+  const std::string words = "node id 3 is used twice";
+  EXPECT_TRUE(eventually([&] {
+    return second.log().find(words) != std::string::npos &&
+           cluster_->node(1).log().find(words) != std::string::npos &&
+           cluster_->node(2).log().find(words) != std::string::npos;
+  })) << second.log()
+      << cluster_->logs();
+  EXPECT_THAT(second.ask({"SET", "key", "of the second"}), StartsWith("-CLUSTERDOWN"));
+  EXPECT_THAT(second.ask({"GET", "key"}), StartsWith("-CLUSTERDOWN"));
+  // The first one still is who it was: both other nodes are not needed for a majority.
+  cluster_->kill(leader_ == 1 ? 2 : 1);
+  EXPECT_EQ(cluster_->ask(3, {"SET", "key", "of the first"}), "OK") << cluster_->logs();
+  EXPECT_EQ(cluster_->ask(leader_, {"GET", "key"}), "of the first");
+  second.stop(SIGKILL);
+}
+
 TEST_F(ClusterInputTest, AMessageBeforeHelloIsRefused) {
   for (const Arguments& message :
        {Arguments{"REPLCONF", "VOTE", "99", "99", "99", "0", "0", "0", "0"},
@@ -195,7 +216,7 @@ TEST_F(ClusterInputTest, AnErrorLineCarriesNoForeignLines) {
 TEST_F(ClusterInputTest, PeersComeThroughWhereClientsAreRefused) {
   cluster_->kill(1);
   cluster_->kill(2);
-  ClusterProcess full(3, {"--maxclients", "4", "--cluster-secret", kSecret});
+  ClusterProcess full(3, steady_and({"--maxclients", "4", "--cluster-secret", kSecret}));
   ASSERT_TRUE(full.start()) << full.logs();
   const int leader = full.leader();
   const int follower = full.a_follower();

@@ -56,7 +56,7 @@ class ClusterMembersTest : public ClusterFixture {
 };
 
 TEST_F(ClusterMembersTest, ThreeBecomeFiveAndThreeAgainUnderLoad) {
-  ASSERT_NO_FATAL_FAILURE(start_cluster(3));
+  ASSERT_NO_FATAL_FAILURE(start_cluster(3, kSteady));
   ClusterLoad load(6, {cluster_->port(1), cluster_->port(2), cluster_->port(3)});
   load.start();
   ASSERT_NO_FATAL_FAILURE(let_write(load, kWrites));
@@ -82,7 +82,7 @@ TEST_F(ClusterMembersTest, ThreeBecomeFiveAndThreeAgainUnderLoad) {
     ASSERT_NO_FATAL_FAILURE(let_write(load, kWrites));
   }
   load.stop();
-  EXPECT_EQ(load.errors().find("TIMEOUT"), std::string::npos) << load.errors();
+  EXPECT_EQ(load.errors().find("TIMEOUT"), std::string::npos) << load.errors() << cluster_->logs();
   expect_equal_keyspaces();
   const auto check_all = [&] {
     for (int i = 1; i <= cluster_->size(); ++i) {
@@ -107,7 +107,7 @@ TEST_F(ClusterMembersTest, ThreeBecomeFiveAndThreeAgainUnderLoad) {
 }
 
 TEST_F(ClusterMembersTest, ALearnerForGoodAnswersReadsAndStaysOne) {
-  ASSERT_NO_FATAL_FAILURE(start_cluster(3));
+  ASSERT_NO_FATAL_FAILURE(start_cluster(3, kSteady));
   EXPECT_EQ(cluster_->ask(1, {"SET", "key", "value"}), "OK");
   const int learner = cluster_->add({1, 2, 3});
   ASSERT_NO_FATAL_FAILURE(add(3, learner, "LEARNER"));
@@ -122,7 +122,7 @@ TEST_F(ClusterMembersTest, ALearnerForGoodAnswersReadsAndStaysOne) {
 }
 
 TEST_F(ClusterMembersTest, ARemovedNodeThatComesBackDisturbsNobody) {
-  ASSERT_NO_FATAL_FAILURE(start_cluster(3));
+  ASSERT_NO_FATAL_FAILURE(start_cluster(3, kSteady));
   const int gone = cluster_->a_follower();
   cluster_->kill(gone);
   const int leads = cluster_->wait_for_leader();

@@ -11,13 +11,13 @@ using ::testing::StartsWith;
 
 constexpr int kWriters = 3;
 // Several election timeouts: whoever wants to campaign has done so.
-constexpr int kManyElectionsMs = 1500;
+constexpr int kManyElectionsMs = 5 * kSteadyElectionMs;
 
 class PartitionTest : public ClusterLoadFixture {
  protected:
   void SetUp() override {
-    ASSERT_NO_FATAL_FAILURE(
-        start_cluster(3, {"--write-timeout-ms", "500"}, ClusterProcess::Links::kThroughNetwork));
+    ASSERT_NO_FATAL_FAILURE(start_cluster(3, steady_and({"--write-timeout-ms", "500"}),
+                                          ClusterProcess::Links::kThroughNetwork));
   }
 
   Network& network() { return cluster_->network(); }

@@ -12,7 +12,7 @@ namespace {
 using ::testing::HasSubstr;
 
 // Far longer than an election timeout: whoever heard no heartbeat would have campaigned.
-constexpr int kQuietMs = 1500;
+constexpr int kQuietMs = 3 * kSteadyElectionMs;
 constexpr int kPipeline = 500;
 
 class ClusterTest : public ClusterFixture {
@@ -39,7 +39,7 @@ class ClusterSizeTest : public ClusterFixture, public ::testing::WithParamInterf
 
 TEST_P(ClusterSizeTest, HeartbeatsReachEveryFollower) {
   const int nodes = GetParam();
-  ASSERT_NO_FATAL_FAILURE(start_cluster(nodes));
+  ASSERT_NO_FATAL_FAILURE(start_cluster(nodes, kSteady));
   const int leader = cluster_->leader();
   const uint64_t term = cluster_->info_number(leader, "quorum", "term");
   EXPECT_FALSE(eventually([&] { return cluster_->leader() != leader; }, kQuietMs));
@@ -62,7 +62,7 @@ TEST_P(ClusterSizeTest, HeartbeatsReachEveryFollower) {
 INSTANTIATE_TEST_SUITE_P(Peers, ClusterSizeTest, ::testing::Values(3, 5, 7));
 
 TEST_F(ClusterTest, KeysWrittenOnAnyNodeAreOnEveryNodeAndDigestsAgree) {
-  ASSERT_NO_FATAL_FAILURE(start_cluster(3));
+  ASSERT_NO_FATAL_FAILURE(start_cluster(3, kSteady));
   for (int i = 0; i < 100; ++i) {
     const std::string key = "key:" + std::to_string(i);
     EXPECT_EQ(cluster_->ask(1 + i % 3, {"SET", key, std::to_string(i)}), "OK");
@@ -76,7 +76,7 @@ TEST_F(ClusterTest, KeysWrittenOnAnyNodeAreOnEveryNodeAndDigestsAgree) {
 }
 
 TEST_F(ClusterTest, AFollowerThatWasAwayFor100000WritesCatchesUp) {
-  ASSERT_NO_FATAL_FAILURE(start_cluster(3));
+  ASSERT_NO_FATAL_FAILURE(start_cluster(3, kSteady));
   const int leader = cluster_->leader();
   const int away = cluster_->a_follower();
   cluster_->kill(away);
@@ -88,7 +88,7 @@ TEST_F(ClusterTest, AFollowerThatWasAwayFor100000WritesCatchesUp) {
 
 TEST_F(ClusterTest, AFollowerWhoseLogIsGoneFromTheLeaderGetsASnapshotWhileWritesGoOn) {
   ASSERT_NO_FATAL_FAILURE(
-      start_cluster(3, {"--segment-size", "1mb", "--snapshot-wal-size", "2mb"}));
+      start_cluster(3, steady_and({"--segment-size", "1mb", "--snapshot-wal-size", "2mb"})));
   const int leader = cluster_->leader();
   const int away = cluster_->a_follower();
   cluster_->kill(away);
@@ -111,9 +111,10 @@ TEST_F(ClusterTest, AFollowerWhoseLogIsGoneFromTheLeaderGetsASnapshotWhileWrites
 }
 
 TEST_F(ClusterTest, AValueOfManyPartsReplicates) {
-  ASSERT_NO_FATAL_FAILURE(start_cluster(3));
+  ASSERT_NO_FATAL_FAILURE(start_cluster(3, kSteady));
   const std::string value(20 << 20, 'v');
-  EXPECT_EQ(cluster_->ask(cluster_->a_follower(), {"SET", "large", value}), "OK");
+  EXPECT_EQ(cluster_->ask(cluster_->a_follower(), {"SET", "large", value}), "OK")
+      << cluster_->logs();
   expect_equal_keyspaces();
   for (int i = 1; i <= 3; ++i) {
     EXPECT_EQ(cluster_->ask(i, {"STRLEN", "large"}), std::to_string(value.size()));
@@ -122,7 +123,7 @@ TEST_F(ClusterTest, AValueOfManyPartsReplicates) {
 }
 
 TEST_F(ClusterTest, AClusterThatWasStoppedWholeStartsAgainWithEverything) {
-  ASSERT_NO_FATAL_FAILURE(start_cluster(3));
+  ASSERT_NO_FATAL_FAILURE(start_cluster(3, kSteady));
   EXPECT_EQ(write_keys(1, 0, 1000, "value"), 1000);
   for (const int signal : {SIGTERM, SIGKILL}) {
     SCOPED_TRACE(signal);
@@ -138,7 +139,7 @@ TEST_F(ClusterTest, AClusterThatWasStoppedWholeStartsAgainWithEverything) {
 
 // Two that are gone are no majority: nothing is answered that could be lost.
 TEST_F(ClusterTest, WithoutAMajorityNothingIsAcknowledged) {
-  ASSERT_NO_FATAL_FAILURE(start_cluster(3, {"--write-timeout-ms", "200"}));
+  ASSERT_NO_FATAL_FAILURE(start_cluster(3, steady_and({"--write-timeout-ms", "200"})));
   EXPECT_EQ(cluster_->ask(1, {"SET", "key", "before"}), "OK");
   const int survivor = cluster_->leader();
   for (int i = 1; i <= 3; ++i) {
@@ -156,7 +157,7 @@ TEST_F(ClusterTest, WithoutAMajorityNothingIsAcknowledged) {
 }
 
 TEST_F(ClusterTest, AWipedFollowerBecomesAFullMemberAgain) {
-  ASSERT_NO_FATAL_FAILURE(start_cluster(3));
+  ASSERT_NO_FATAL_FAILURE(start_cluster(3, kSteady));
   EXPECT_EQ(write_keys(1, 0, 1000, "value"), 1000);
   const int wiped = cluster_->a_follower();
   cluster_->kill(wiped);

@@ -185,7 +185,7 @@ class RestoreClusterTest : public ClusterFixture {
 };
 
 TEST_F(RestoreClusterTest, AWholeClusterGoesBackToAPoint) {
-  ASSERT_NO_FATAL_FAILURE(start_cluster(3));
+  ASSERT_NO_FATAL_FAILURE(start_cluster(3, kSteady));
   write_keys(cluster_->node(1), 0, kKeys);
   const uint64_t before = a_moment(cluster_->node(1));
   delete_half(cluster_->node(3));
@@ -216,7 +216,7 @@ TEST_F(RestoreClusterTest, AWholeClusterGoesBackToAPoint) {
 }
 
 TEST_F(RestoreClusterTest, ARestoredDirectoryFoundsNothingBesideALivingCluster) {
-  ASSERT_NO_FATAL_FAILURE(start_cluster(3));
+  ASSERT_NO_FATAL_FAILURE(start_cluster(3, kSteady));
   write_keys(cluster_->node(1), 0, kKeys);
   const std::string backup = cluster_->node(1).root() + "/backup";
   ASSERT_EQ(cluster_->ask(1, {"BACKUP", backup}), "OK");
@@ -240,7 +240,7 @@ TEST_F(RestoreClusterTest, ARestoredDirectoryFoundsNothingBesideALivingCluster) 
 }
 
 TEST_F(RestoreClusterTest, OneNodeIsRestoredFromABackupAndLearnsTheRest) {
-  ASSERT_NO_FATAL_FAILURE(start_cluster(3));
+  ASSERT_NO_FATAL_FAILURE(start_cluster(3, kSteady));
   write_keys(cluster_->node(1), 0, kKeys / 2);
   const int leader = cluster_->leader();
   const int lost = 1 + leader % 3;
@@ -267,7 +267,7 @@ TEST_F(RestoreClusterTest, OneNodeIsRestoredFromABackupAndLearnsTheRest) {
 }
 
 TEST_F(RestoreClusterTest, AnOldCopyOfANodesDirectoryComesBackAsALearner) {
-  ASSERT_NO_FATAL_FAILURE(start_cluster(3));
+  ASSERT_NO_FATAL_FAILURE(start_cluster(3, kSteady));
   write_keys(cluster_->node(1), 0, kKeys / 2);
   const int leader = cluster_->leader();
   const int lost = 1 + leader % 3;
