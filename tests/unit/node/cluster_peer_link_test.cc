@@ -13,6 +13,7 @@
 #include "server/node/cluster/hello_check.h"
 #include "server/node/cluster/peer_link.h"
 #include "tests/unit/node/cluster_test_host.h"
+#include "tests/unit/node/test_hello.h"
 
 namespace kvorum::server {
 namespace {
@@ -25,17 +26,6 @@ using testing::IsEmpty;
 
 constexpr NodeId kPeer{2};
 constexpr int64_t kMs = 1000;
-
-Hello hello_of(uint16_t node) {
-  Hello hello;
-  hello.cluster_id = "demo";
-  hello.secret = "hunter2";
-  hello.node = NodeId{node};
-  hello.instance = {static_cast<uint8_t>(node)};
-  hello.incarnation = {0xaa};
-  hello.boot = 5;
-  return hello;
-}
 
 class PeerLinkTest : public testing::Test {
  protected:
@@ -551,62 +541,6 @@ TEST_F(PeerLinkTest, AnAppendOfOneLongRecordTravelsInParts) {
     EXPECT_EQ(words.back(), "APPEND") << bytes;
     EXPECT_EQ(words.size(), (bytes + 36 + 200) / peer::kPartBytes + 2) << bytes;
     EXPECT_EQ(link.queued_bytes(), 0u);
-  }
-}
-
-// --- The accepting half.
-
-TEST(HelloCheckTest, AcceptsAKnownNodeOfThisCluster) {
-  const std::vector<NodeId> known = {NodeId{1}, NodeId{2}};
-  EXPECT_TRUE(peer::check_hello(hello_of(1), hello_of(2), known).ok());
-}
-
-TEST(HelloCheckTest, RefusesWithBothSidesValues) {
-  const std::vector<NodeId> known = {NodeId{1}, NodeId{2}};
-  const auto refusal = [&](auto change) {
-    Hello theirs = hello_of(2);
-    change(theirs);
-    const absl::Status status = peer::check_hello(hello_of(1), theirs, known);
-    return status.ok() ? "accepted" : peer::refusal(status);
-  };
-  EXPECT_EQ(refusal([](Hello& hello) { hello.cluster_id = "prod"; }),
-            "ERR cluster id \"demo\" here, \"prod\" there");
-  EXPECT_EQ(refusal([](Hello& hello) { hello.version = 0; }),
-            "ERR protocol version 1 here, 0 there");
-  EXPECT_EQ(refusal([](Hello& hello) { hello.node = NodeId{9}; }),
-            "ERR node id one of 1 2 here, 9 there");
-  EXPECT_THAT(refusal([](Hello& hello) { hello.node = NodeId{1}; }),
-              HasSubstr("ERR node id 1 is used twice: by instance 01"));
-  EXPECT_THAT(refusal([](Hello& hello) { hello.incarnation = {0xbb}; }),
-              HasSubstr("ERR cluster incarnation aa"));
-  EXPECT_THAT(refusal([](Hello& hello) { hello.instance = {}; }), HasSubstr("ERR instance 01"));
-  EXPECT_EQ(refusal([](Hello& hello) { hello.incarnation = {}; }), "accepted");
-}
-
-TEST(HelloCheckTest, AnEarlierAndALaterBuildAcceptEachOther) {
-  const std::vector<NodeId> known = {NodeId{1}, NodeId{2}};
-  Hello earlier = hello_of(1), later = hello_of(2);
-  later.version = earlier.version + 1;
-  EXPECT_TRUE(peer::check_hello(earlier, later, known).ok());
-  EXPECT_TRUE(peer::check_answer(earlier, later, NodeId{2}).ok());
-  EXPECT_TRUE(peer::check_hello(later, earlier, known).ok());
-  EXPECT_TRUE(peer::check_answer(later, earlier, NodeId{1}).ok());
-  earlier.version = peer::kOldestProtocolVersion - 1;
-  later.version = peer::kOldestProtocolVersion + 1;
-  EXPECT_EQ(peer::refusal(peer::check_hello(later, earlier, known)),
-            "ERR protocol version 1 to 2 here, 0 there");
-  EXPECT_EQ(peer::check_answer(later, earlier, NodeId{1}).message(),
-            "protocol version 1 to 2 here, 0 there");
-}
-
-TEST(HelloCheckTest, AWrongSecretLearnsNothing) {
-  const std::vector<NodeId> known = {NodeId{1}, NodeId{2}};
-  for (const char* secret : {"", "hunter", "hunter22", "hunter3", "hunter2hunter2"}) {
-    Hello theirs = hello_of(9);
-    theirs.cluster_id = "prod";
-    theirs.secret = secret;
-    const absl::Status status = peer::check_hello(hello_of(1), theirs, known);
-    EXPECT_EQ(peer::refusal(status), "NOAUTH wrong cluster secret") << secret;
   }
 }
 
