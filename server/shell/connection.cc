@@ -141,6 +141,12 @@ void Connection::start_reading() {
   if (result != 0) close();
 }
 
+void Connection::stop_reading() {
+  if (!reading_) return;
+  reading_ = false;
+  uv_read_stop(stream());
+}
+
 void Connection::read_finished(ssize_t bytes) {
   if (bytes == 0) return;
   if (bytes == UV_ENOBUFS) {
@@ -157,6 +163,12 @@ void Connection::read_finished(ssize_t bytes) {
   ++session_->inputs;
   server_.node().refresh_clock();
   session_->last_interaction_us = server_.node().monotonic_us();
+  if (standing_ != Standing::kPeer && server_.turn_is_long()) {
+    deferred_ = true;
+    stop_reading();
+    server_.defer(*this);
+    return;
+  }
   execute_buffered();
   if (!closing_) flush();
 }
@@ -198,15 +210,8 @@ void Connection::execute_buffered() {
     update_limits();
   }
   const bool waits = session_->blocked || session_->postponed || session_->close_after_reply;
-  if (waits && reading_ && parser_.buffered_bytes() > kReadAheadBytes) {
-    reading_ = false;
-    uv_read_stop(stream());
-  }
-  if (command_waits_ && reading_) {
-    // Reading on could move the arguments that wait.
-    reading_ = false;
-    uv_read_stop(stream());
-  }
+  if (waits && parser_.buffered_bytes() > kReadAheadBytes) stop_reading();
+  if (command_waits_) stop_reading();  // reading on could move the arguments that wait
 }
 
 bool Connection::is_http(resp::Arguments arguments) {
@@ -221,12 +226,18 @@ bool Connection::is_http(resp::Arguments arguments) {
 void Connection::handle_ready() {
   session_->ready = false;
   if (closing_) return;
-  if (!session_->close_now && !session_->blocked && !session_->postponed &&
+  if (!deferred_ && !session_->close_now && !session_->blocked && !session_->postponed &&
       (command_waits_ || parser_.buffered_bytes() > 0)) {
     execute_buffered();
   }
   flush();
-  if (!closing_ && !command_waits_ && !session_->close_after_reply) start_reading();
+  if (!closing_ && !deferred_ && !command_waits_ && !session_->close_after_reply) start_reading();
+}
+
+void Connection::handle_deferred() {
+  deferred_ = false;
+  server_.node().refresh_clock();
+  handle_ready();
 }
 
 void Connection::flush() {

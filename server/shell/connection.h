@@ -30,6 +30,8 @@ class Connection {
 
   // The node has made the session ready: sends what may leave, executes what waited, closes.
   void handle_ready();
+  // The turn goes on with what was read in one that was too long.
+  void handle_deferred();
   void close();
 
   Session& session() { return *session_; }
@@ -53,6 +55,7 @@ class Connection {
   void refuse(std::string_view error);
   void configure_socket();
   void start_reading();
+  void stop_reading();
   void read_finished(ssize_t bytes);
   void execute_buffered();
   bool is_http(resp::Arguments arguments);
@@ -74,6 +77,7 @@ class Connection {
   std::string_view refusal_;  // why it is not served as a client, or empty
   bool trusted_limits_ = false;
   bool command_waits_ = false;  // parser_.arguments() was told to come again
+  bool deferred_ = false;       // what was read waits for the server: handle_deferred()
   std::string writing_;         // bytes of the write request that is out
   uv_write_t write_request_;
   bool write_out_ = false;

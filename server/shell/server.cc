@@ -23,6 +23,8 @@ namespace kvorum::server {
 namespace {
 
 constexpr uint64_t kTickMs = 10;
+// How long a turn executes what clients send, besides the one command that may take longer.
+constexpr int64_t kLongTurnUs = 10'000;
 constexpr int64_t kIdleCheckIntervalUs = 1'000'000;
 // A client that is silent for so long holds no buffer.
 constexpr int64_t kIdleMemoryUs = 5'000'000;
@@ -112,6 +114,7 @@ void Server::start_loop_handles() {
   uv_prepare_init(&loop_, &before_poll_);
   uv_timer_init(&loop_, &timer_);
   uv_idle_init(&loop_, &busy_);
+  uv_idle_init(&loop_, &deferring_);
   uv_signal_init(&loop_, &terminate_);
   uv_signal_init(&loop_, &interrupt_);
   before_poll_.data = timer_.data = busy_.data = terminate_.data = interrupt_.data = this;
@@ -134,6 +137,31 @@ void Server::end_turn() {
     node_->end_turn();
   } while (!ready_.empty());
   peers_.end_turn();
+  turn_input_us_ = 0;
+  serve_deferred();
+}
+
+bool Server::turn_is_long() {
+  const int64_t now_us = node_->monotonic_us();
+  if (turn_input_us_ == 0) turn_input_us_ = now_us;
+  return now_us - turn_input_us_ >= kLongTurnUs;
+}
+
+void Server::defer(Connection& connection) {
+  deferred_.push_back(&connection);
+  if (!uv_is_active(as_handle(&deferring_))) uv_idle_start(&deferring_, [](uv_idle_t*) {});
+}
+
+// They are the first of the next turn.
+void Server::serve_deferred() {
+  if (deferred_.empty()) return;
+  node_->refresh_clock();
+  while (!deferred_.empty() && !turn_is_long()) {
+    Connection* connection = deferred_.front();
+    deferred_.pop_front();
+    connection->handle_deferred();
+  }
+  if (deferred_.empty()) uv_idle_stop(&deferring_);
 }
 
 void Server::serve_ready() {
@@ -207,8 +235,9 @@ void Server::close_everything() {
   peers_.close();
   wal_lane_->close();
   background_lane_->close();
-  for (uv_handle_t* handle : {as_handle(&before_poll_), as_handle(&timer_), as_handle(&busy_),
-                              as_handle(&terminate_), as_handle(&interrupt_)}) {
+  for (uv_handle_t* handle :
+       {as_handle(&before_poll_), as_handle(&timer_), as_handle(&busy_), as_handle(&deferring_),
+        as_handle(&terminate_), as_handle(&interrupt_)}) {
     uv_close(handle, nullptr);
   }
   uv_run(&loop_, UV_RUN_DEFAULT);
@@ -236,6 +265,7 @@ std::vector<std::pair<uint64_t, Session*>> Server::all_sessions() const {
 void Server::connection_closed(Connection& connection) {
   Session* session = &connection.session();
   std::erase(ready_, session);
+  std::erase(deferred_, &connection);
   if (serving_ != nullptr) {
     std::replace(serving_->begin(), serving_->end(), session, static_cast<Session*>(nullptr));
   }

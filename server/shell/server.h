@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -55,6 +56,11 @@ class Server : public Host, private PeerEvents {
   void count_connection(Standing before, Standing now);
   void connection_closed(Connection& connection);
   void count_input(size_t bytes);
+  // This turn has executed enough: what clients send now is left to the next one, so that
+  // heartbeats and the log do not wait until everybody's input has been executed.
+  bool turn_is_long();
+  // Has it handled (Connection::handle_deferred) when those before it have been.
+  void defer(Connection& connection);
   void count_output(size_t bytes);
   void log_client(LogLevel level, const Session& session, std::string_view what);
   // Somebody speaks HTTP to us: logged once a minute at most.
@@ -92,6 +98,7 @@ class Server : public Host, private PeerEvents {
   void start_loop_handles();
   void end_turn();
   void serve_ready();
+  void serve_deferred();
   void tick();
   void look_at_idle_clients(int64_t now_us);
   void drain_output();
@@ -105,7 +112,8 @@ class Server : public Host, private PeerEvents {
   uv_loop_t loop_;
   uv_prepare_t before_poll_;
   uv_timer_t timer_;
-  uv_idle_t busy_;  // active while the node has work of its own
+  uv_idle_t busy_;       // active while the node has work of its own
+  uv_idle_t deferring_;  // active while input waits: then the loop does not
   uv_signal_t terminate_, interrupt_;
   std::unique_ptr<LaneThread> wal_lane_, background_lane_;
   std::unique_ptr<Node> node_;
@@ -113,7 +121,9 @@ class Server : public Host, private PeerEvents {
   PeerConnections peers_;
   std::vector<Session*> ready_;
   std::vector<Session*>* serving_ = nullptr;  // the batch of ready_ being served
-  std::array<size_t, 4> connections_{};       // by Standing
+  std::deque<Connection*> deferred_;
+  int64_t turn_input_us_ = 0;  // when the first input of this turn was executed; 0: not yet
+  std::array<size_t, 4> connections_{};  // by Standing
   uint64_t input_bytes_ = 0, output_bytes_ = 0;
   int64_t loading_logged_us_ = 0;
   int64_t last_idle_check_us_ = 0, last_http_log_us_ = 0;
