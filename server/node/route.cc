@@ -45,8 +45,10 @@ Route route_of_local_read(Node& node, Session& session) {
 // `ordered`: it may follow what is under way to the leader.
 Route route_of_read(Node& node, Session& session, bool ordered) {
   const Cluster& cluster = node.cluster();
-  // A lone node that has just started: what it acknowledged is shown when it leads again.
-  if (cluster.voters() == 1 && cluster.replica().is_voter()) return Route::kLater;
+  // The only voter has just started: what it acknowledged is shown when it leads again. With a full
+  // disk it does not before there is room.
+  const bool only_voter = cluster.voters() == 1 && cluster.replica().is_voter();
+  if (only_voter && !node.log().disk_full()) return Route::kLater;
   if (cluster.reads_refused()) {
     if (cluster.leader() != storage::NodeId{0}) return Route::kLeader;
     return session.forwarded == 0 ? Route::kUnreadable : Route::kLater;

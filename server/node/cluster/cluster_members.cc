@@ -28,11 +28,12 @@ constexpr Lsn kBirth{1};
 
 void Cluster::do_membership_change() {
   voters_ = membership().voters().size();
-  // The last member of a cluster may be joined by others again: then what it keeps must have no
-  // gap. Only who has no address stays alone.
-  const replication::Member* self = membership().find(identity_.node);
-  node_.log().set_keep_recent(membership().members.size() > 1 || self == nullptr ||
-                              !self->address.empty());
+  // A single member may be joined by others, unless nobody could reach it: so it keeps for them
+  // what it appends.
+  const auto& members = membership().members;
+  node_.log().set_keep_recent(
+      std::any_of(members.begin(), members.end(),
+                  [](const replication::Member& each) { return !each.address.empty(); }));
   node_.keyspace().keep_tombstones(membership().merges(), node_.log().applied_hlc());
   review_links();
 }

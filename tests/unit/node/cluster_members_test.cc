@@ -103,6 +103,51 @@ TEST_F(MembersTest, ALearnerForGoodStaysOneUntilItIsPromoted) {
   EXPECT_THAT(say(learner, {"MEMBER", "PROMOTE", "4"}), HasSubstr("a voter already"));
 }
 
+TEST_F(MembersTest, AClusterThatHasShrunkToOneMemberGrowsAgain) {
+  for (const bool restarted : {false, true}) {
+    members.clear();
+    connections.clear();
+    start(2);
+    ASSERT_TRUE(wait_for([&] { return settled(); }));
+    Member* one = leader();
+    const auto id = static_cast<uint16_t>(follower().id.value());
+    EXPECT_EQ(say(*one, {"MEMBER", "REMOVE", std::to_string(id)}), "+OK\r\n");
+    EXPECT_EQ(say(*one, {"SET", "alone", "1"}), "+OK\r\n");
+    if (restarted) {
+      kill(*one);
+      open(*one);
+      ASSERT_TRUE(wait_for([&] { return leader() == one; }));
+    }
+    EXPECT_EQ(say(*one, {"SET", "alone", "2"}), "+OK\r\n");
+    EXPECT_EQ(say(*one, {"MEMBER", "ADD", std::to_string(id), address(id)}), "+OK\r\n");
+    EXPECT_EQ(say(*one, {"SET", "together", "3"}), "+OK\r\n");
+    ASSERT_TRUE(wait_for([&] { return is_voter(node(id)); }));
+    TestClient& reader = connect(node(id));
+    EXPECT_EQ(ask(reader, {"CLIENT", "CONSISTENCY", "linearizable"}), "+OK\r\n");
+    EXPECT_EQ(ask(reader, {"MGET", "alone", "together"}), "*2\r\n$1\r\n2\r\n$1\r\n3\r\n");
+  }
+}
+
+TEST_F(MembersTest, TheOnlyVoterStaysReadableWithAFullDiskThoughItLeadsNoMore) {
+  start(2);
+  ASSERT_TRUE(wait_for([&] { return settled(); }));
+  Member& voter = *leader();
+  const auto id = static_cast<uint16_t>(follower().id.value());
+  EXPECT_EQ(say(voter, {"MEMBER", "REMOVE", std::to_string(id)}), "+OK\r\n");
+  EXPECT_EQ(say(voter, {"MEMBER", "ADD", std::to_string(id), address(id), "LEARNER"}), "+OK\r\n");
+  EXPECT_EQ(say(voter, {"SET", "k", "kept"}), "+OK\r\n");
+  voter.host.disk.set_capacity(voter.host.disk.used_bytes());
+  TestClient& writer = connect(voter);
+  writer.send({"SET", "k", std::string(100'000, 'x')});
+  ASSERT_TRUE(wait_for([&] { return voter.node->log().disk_full(); }));
+  run_ms(100);
+  EXPECT_FALSE(voter.node->cluster().leads()) << "the learner may have what was lost";
+  EXPECT_EQ(say(voter, {"GET", "k"}), "$4\r\nkept\r\n");
+  voter.host.disk.set_capacity(UINT64_MAX);
+  ASSERT_TRUE(wait_for([&] { return leader() == &voter; }));
+  EXPECT_EQ(say(voter, {"SET", "k", "new"}), "+OK\r\n");
+}
+
 TEST_F(MembersTest, ALearnerCountsInNoQuorum) {
   start_three({{"write-timeout-ms", "300"}});
   EXPECT_EQ(say(*leader(), {"MEMBER", "ADD", "4", address(4), "LEARNER"}), "+OK\r\n");
