@@ -11,8 +11,8 @@ namespace {
 
 constexpr Endpoint kOperator = kFirstClient + 900;
 constexpr int64_t kPatienceUs = 6'000'000;
-// As few voters as it leaves; fewer survive too little.
-constexpr size_t kFewestVoters = 2;
+// As few voters as it leaves.
+constexpr size_t kFewestVoters = 1;
 
 }  // namespace
 
