@@ -69,6 +69,14 @@ void Replica::tick(int64_t now_us, int64_t wall_us) {
   if (!leading()) tick_election();
 }
 
+void Replica::overslept(int64_t us) {
+  timer_us_ += us;
+  leader_heard_us_ += us;
+  // After that the others have found another leader, unless they have slept too.
+  if (us >= 2 * election_timeout_us()) return;
+  for (auto& [id, progress] : progress_) progress.heard_us += us;
+}
+
 void Replica::step(const Message& message, const InstanceId& instance) {
   if (message.from == id_ || message.from == kNobody) return;
   if (!leading()) compare_clock(message);

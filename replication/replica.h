@@ -119,6 +119,10 @@ class Replica {
   // Time passes; at least every heartbeat, and before the other inputs of a turn of the loop: they
   // happen at this time. `wall_us`: Unix time, for the drift and for messages.
   void tick(int64_t now_us, int64_t wall_us);
+  // The loop has not run for so long: what came meanwhile waits to be looked at. So it is nobody's
+  // silence: elections begin later, and a leader that may still be one does not step down for it.
+  // No lease gets longer. Called before the tick that ends it.
+  void overslept(int64_t us);
   // A message of a member (or of a node that wants to be one: it is told apart by membership).
   // `instance` is the sender's, as its link has proven: votes and acks of another one than the
   // membership binds the id to do not count. Learners' acks move their Progress, and count nowhere.

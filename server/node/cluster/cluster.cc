@@ -30,6 +30,8 @@ constexpr size_t kRecentBytes = 16 << 20;
 constexpr int64_t kDigestIntervalUs = 1'000'000;
 // What is published waits for its gate; more than this is lost for the other nodes' subscribers.
 constexpr size_t kMaxFanOutBytes = 16 << 20;
+// Between two looks at the clock; longer than that is sleep.
+constexpr int64_t kUsualTurnUs = 50'000;
 
 }  // namespace
 
@@ -75,7 +77,7 @@ void Cluster::start(ClusterStart start) {
   replica.claim = start.claim;
   replica.claim_unknown = start.claim_unknown;
   replica_ = std::make_unique<Replica>(std::move(replica));
-  leader_lost_us_ = host_.monotonic_us();
+  looked_us_ = leader_lost_us_ = host_.monotonic_us();
   doubted_ = replica_->doubtful();
   read_index_.start(identity_.boot);
   for (const auto& [peer, link] : links_) link->set_hello(our_hello());
@@ -190,6 +192,12 @@ void Cluster::forget_fan_outs(Lsn kept) {
 void Cluster::look_at_clock() {
   node_.refresh_clock();
   propose_sealed();
+  // Large values, or a machine that is busy with others. What is usual counts, so that elections
+  // come, if late, where every turn is slow.
+  const int64_t now_us = node_.monotonic_us();
+  const int64_t usual_us = std::max(kUsualTurnUs, int64_t{1000} * membership().heartbeat_ms);
+  const int64_t slept_us = now_us - std::exchange(looked_us_, now_us) - usual_us;
+  if (slept_us > 0) replica_->overslept(slept_us);
   replica_->tick(node_.monotonic_us(), node_.now_us());
   do_ready();
 }

@@ -257,6 +257,7 @@ class Cluster {
   storage::NodeId shown_leader_{0};
   storage::Term shown_term_{0};
   int64_t leader_heard_us_ = 0, leader_lost_us_ = 0;
+  int64_t looked_us_ = 0;  // at the clock, last
   int64_t last_digest_us_ = 0, last_drift_log_us_ = 0;
   storage::Lsn digest_lsn_{0};
   bool differs_ = false;

@@ -50,6 +50,11 @@ class LoneReplica {
     now_us_ += milliseconds * 1000;
     replica_.tick(now_us_, now_us_);
   }
+  // Nobody has looked at the clock, or at messages, for so long.
+  void oversleep(int64_t milliseconds) {
+    replica_.overslept(milliseconds * 1000);
+    pass(milliseconds);
+  }
   int64_t now_us() const { return now_us_; }
 
   // From node `from`, of its own instance.

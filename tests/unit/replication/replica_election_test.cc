@@ -67,6 +67,19 @@ TEST(ReplicaElectionTest, ASavedVoteIsRemembered) {
   EXPECT_FALSE(granted(voter));
 }
 
+// Its timer runs while it listens: what came meanwhile has not been looked at.
+TEST(ReplicaElectionTest, WhoHasSleptTakesThatForNobodysSilence) {
+  LoneReplica replica(start_of(3));
+  replica.step(2, LoneReplica::append(1, {}));
+  replica.sent();
+  replica.oversleep(10'000);
+  EXPECT_TRUE(replica.sent(MessageKind::kVoteRequest).empty()) << "it has not asked";
+  replica.step(3, pre(LoneReplica::vote_request(2, at(1, 9))));
+  EXPECT_FALSE(granted(replica)) << "it sticks to the leader of before";
+  for (int i = 0; i < 12; ++i) replica.pass(50);
+  EXPECT_FALSE(replica.sent(MessageKind::kVoteRequest).empty()) << "silence that it has heard";
+}
+
 // 3.6.1: the later last term wins, then the longer log.
 TEST(ReplicaElectionTest, NoVoteForALogThatIsBehind) {
   const std::vector<std::pair<Position, bool>> cases = {

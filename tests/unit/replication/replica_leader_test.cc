@@ -174,6 +174,26 @@ TEST(ReplicaLeaderTest, ALongPauseEndsALeadershipBeforeAnythingElse) {
   EXPECT_EQ(leader->reads_until_us(), kNever);
 }
 
+// As long as the others may still have been waiting for it.
+TEST(ReplicaLeaderTest, ALeaderThatHasSleptShortlyHearsWhatCameMeanwhileFirst) {
+  LoneReplica leader = leader_of(3);
+  leader.step(2, LoneReplica::ack(1, at(1, 1)));
+  const int64_t lease_us = leader->reads_until_us();
+  leader.oversleep(590);
+  EXPECT_TRUE(leader->leading());
+  EXPECT_EQ(leader->reads_until_us(), lease_us) << "no lease gets longer";
+  leader.step(2, LoneReplica::ack(1, at(1, 1)));
+  for (int i = 0; i < 5; ++i) leader.pass(50);
+  EXPECT_TRUE(leader->leading());
+  leader.pass(100);
+  EXPECT_FALSE(leader->leading()) << "silence that it has heard";
+
+  LoneReplica paused = leader_of(3);
+  paused.step(2, LoneReplica::ack(1, at(1, 1)));
+  paused.oversleep(600);
+  EXPECT_FALSE(paused->leading());
+}
+
 TEST(ReplicaLeaderTest, ReachableVotersAreThoseHeardOfWithinAnElectionTimeout) {
   LoneReplica leader = leader_of(3);
   EXPECT_EQ(leader->reachable_voters(), 2u) << "itself and who voted";
