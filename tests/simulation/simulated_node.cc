@@ -98,9 +98,9 @@ void SimulatedNode::end_process() {
   serving_.clear();
   turn_scheduled_ = tick_posted_ = false;
   paused_until_us_ = 0;
-  // Of the process' generation nothing happens any more.
-  ++generation_;
   process_.reset();
+  // Of the process' generation nothing happens any more, nor what its end has begun.
+  ++generation_;
 }
 
 void SimulatedNode::crash() {
