@@ -1,5 +1,5 @@
-"""Draws the rows that have a goal, and those marked, as an SVG: one bar per row, the reference is
-the line at 1."""
+"""Draws the rows that have a goal, and those marked, as far as they compare: an SVG with one bar for
+each, the reference is the line at 1."""
 
 import math
 from html import escape
@@ -81,7 +81,8 @@ def draw(rows, names, subtitle):
                  f"{names[1]}, dashed blue: goal. Green: reached. Grey: no goal.", 12,
                  fill="#57606a")]
     y = TOP
-    shown = [row for row in rows if row.goal is not None or row.drawn]
+    shown = [row for row in rows
+             if row.ratio is not None and (row.goal is not None or row.drawn)]
     for title, higher in (("More is better", True), ("Less is better", False)):
         part = [row for row in shown if row.higher_is_better == higher]
         if part:

@@ -28,12 +28,14 @@ class Scale:
     baseline_ms: int = 6_000
     counted_requests: int = 200_000
     failovers: int = 20
+    missed_records: int = 1_000_000
+    election_minutes: float = 10
 
     @staticmethod
     def quick():
         return Scale(slices=8, slice_ms=250, keys=100_000, dataset_keys=500_000,
                      growth_keys=1_000_000, repeats=2, baseline_ms=2_000, counted_requests=50_000,
-                     failovers=5)
+                     failovers=5, missed_records=100_000, election_minutes=0.25)
 
 
 @dataclass
@@ -160,10 +162,15 @@ def run_counted_load(bench, server, workload, wrapper=()):
 def count_with_perf(bench, server, durability, workload):
     server.start(durability)
     bench.fill([server], COUNTED_KEYS)
+    count = perf_count(bench, server, workload)
+    server.stop()
+    return count
+
+
+def perf_count(bench, server, workload):
     output = bench.workspace.path / "perf.csv"
     run_counted_load(bench, server, workload, ["perf", "stat", "-x,", "-e", "instructions:u", "-o",
                                                str(output), "-p", str(server.pid), "--"])
-    server.stop()
     counted = re.search(r"^(\d+),", output.read_text(), re.MULTILINE)
     if counted is None:
         raise BenchError("perf counted nothing: " + output.read_text().strip())
@@ -172,8 +179,17 @@ def count_with_perf(bench, server, durability, workload):
 
 def count_with_callgrind(bench, server, durability, workload):
     output = bench.workspace.path / f"callgrind.{server.name}.{workload}"
-    server.start(durability, ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}"])
+    server.start(durability, callgrind_wrapper(output))
     bench.fill([server], COUNTED_KEYS)
+    return callgrind_count(bench, server, workload, output)
+
+
+def callgrind_wrapper(output):
+    return ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}"]
+
+
+def callgrind_count(bench, server, workload, output):
+    """Of a server that callgrind_wrapper(output) has started; stops it."""
     dump = ["callgrind_control", "--dump", str(server.pid)]  # and starts again from zero
     subprocess.run(dump, check=True, capture_output=True, timeout=60)
     run_counted_load(bench, server, workload)
