@@ -387,7 +387,7 @@ void RecoveryReader::Implementation::note_tail(const TailScan& scan, const Recov
                            "; nothing of it was synced; ", scan.torn_end - position_,
                            options_.read_only ? " bytes do not count" : " bytes are put aside in ",
                            options_.read_only ? "" : torn_file_name(segment().number, position_));
-  } else if (bytes_left > 0) {
+  } else if (bytes_left > 0 && scan.at != AtEnd::kZeros) {  // a file that has grown ahead
     message = base::concat(segment().path, ": the log ends at offset ", position_, ", before ",
                            bytes_left, " bytes: ", row.reason);
   }

@@ -31,6 +31,7 @@ enum class FsyncPolicy : uint8_t { kAlways, kEverySecond, kNever };
 struct WalOptions {
   std::string directory;
   uint64_t segment_bytes = 64 << 20;
+  uint64_t grow_bytes = 0;  // by how much a segment's file grows ahead of what is written; 0: not
   FsyncPolicy fsync = FsyncPolicy::kAlways;
   uint64_t keep_for_ms = 0;  // retention beyond what the newest snapshot needs
   uint64_t keep_bytes = 0;

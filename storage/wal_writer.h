@@ -39,6 +39,8 @@ class WalWriter {
     Identity identity;
     std::array<uint8_t, 16> kernel_boot{};
     uint64_t (*monotonic_us)() = nullptr;  // null: syncs are not timed
+    uint64_t segment_bytes = 0;            // how large a segment is meant to become
+    uint64_t grow_bytes = 0;               // how far a file grows ahead of the frames; 0: not
     uint64_t next_segment = 1;
     bool next_segment_exists = false;  // as a file in which nothing counts
     uint64_t previous_segment = 0;     // of the log; 0: there is none
@@ -76,6 +78,8 @@ class WalWriter {
  private:
   absl::Status open_next(std::optional<uint64_t> spare);
   absl::Status write_start(const LogState& state);
+  // The end has moved: where that grew the file, grows it further at once.
+  absl::Status grow_ahead();
 
   FileSystem& files_;
   Options options_;
@@ -84,6 +88,7 @@ class WalWriter {
   uint64_t end_ = 0;     // of the frames written
   uint64_t synced_ = 0;  // ≤ end_
   uint64_t file_bytes_ = 0;
+  bool may_grow_ = true;  // ahead, in this segment: the disk has room
   uint64_t batch_ = 0;
   uint64_t syncs_ = 0;
   uint64_t last_sync_us_ = 0;

@@ -18,6 +18,9 @@ namespace {
 // How often a due snapshot is looked for, and how long a failed one is not tried again.
 constexpr int64_t kCheckIntervalUs = 1'000'000;
 constexpr int64_t kRetryIntervalUs = 30'000'000;
+// A segment's file grows by so much at a time, and by less where segments are small.
+constexpr uint64_t kGrowBytes = 256 << 10;
+constexpr uint64_t kGrowthsPerSegment = 16;
 
 std::array<uint8_t, 16> random_id(Host& host) {
   std::array<uint8_t, 16> id;
@@ -64,6 +67,7 @@ storage::WalOptions wal_options(const Options& options, Host& host) {
   storage::WalOptions result;
   result.directory = options.data_dir;
   result.segment_bytes = options.segment_size;
+  result.grow_bytes = std::min(kGrowBytes, options.segment_size / kGrowthsPerSegment);
   result.fsync = options.fsync;
   result.keep_for_ms = keep_for_ms(options);
   result.keep_bytes = options.keep_bytes;

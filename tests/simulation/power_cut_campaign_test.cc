@@ -70,6 +70,7 @@ class Campaign {
     options.segment_bytes = kSegmentBytes[below(kSegmentBytes.size())];
     options.fsync = static_cast<FsyncPolicy>(below(3));
     options.max_spares = below(4);
+    if (one_in(2)) options.grow_bytes = uint64_t{512} << below(4);
     fsync_ = options.fsync;
     max_record_ = one_in(3) ? 5000 : 300;
     retire_often_ = one_in(2);

@@ -16,6 +16,8 @@ using testing::HasSubstr;
 
 class DurabilityTest : public NodeFixture {
  protected:
+  // More than the log's file has grown ahead.
+  static std::string too_much() { return std::string(400'000, 'x'); }
   void make_space_for(uint64_t bytes) { host.disk.set_capacity(host.disk.used_bytes() + bytes); }
   // Until the node has tried the disk again.
   void probe() {
@@ -196,7 +198,7 @@ TEST_F(DurabilityTest, AFullDiskUndoesWhatItCouldNotKeepAndSaysSo) {
   run(session, {"SET", "k", "kept"});
   const storage::Digest digest = node->keyspace().digest();
   make_space_for(0);
-  execute(session, {"SET", "k", std::string(100'000, 'x')});
+  execute(session, {"SET", "k", too_much()});
   execute(session, {"GET", "k"});
   settle();
   const std::string replies = take(session);
@@ -209,7 +211,7 @@ TEST_F(DurabilityTest, AFullDiskLeavesReadsAndRecoversWhenThereIsRoom) {
   Session& session = connect();
   run(session, {"SET", "k", "kept"});
   make_space_for(0);
-  run(session, {"SET", "k", std::string(100'000, 'x')});
+  run(session, {"SET", "k", too_much()});
   EXPECT_EQ(run(session, {"GET", "k"}), "$4\r\nkept\r\n");
   EXPECT_THAT(run(session, {"SET", "k", "small"}), testing::StartsWith("-MISCONF "));
   make_space_for(1 << 20);
@@ -249,7 +251,7 @@ TEST_F(DurabilityTest, AKeyIsNotBornExpiredWhereTheClockHasGoneBackBehindTheLog)
 
 TEST_F(DurabilityTest, AFullDiskIsTriedOnceASecondOnly) {
   make_space_for(0);
-  run({"SET", "k", std::string(100'000, 'x')});
+  run({"SET", "k", too_much()});
   const uint64_t writes = host.disk.calls(storage::DiskOperation::kWrite);
   for (int i = 0; i < 100; ++i) {
     advance_ms(10);
@@ -261,7 +263,7 @@ TEST_F(DurabilityTest, AFullDiskIsTriedOnceASecondOnly) {
 
 TEST_F(DurabilityTest, ANodeWithAFullDiskCanBeStopped) {
   make_space_for(0);
-  run({"SET", "k", std::string(100'000, 'x')});
+  run({"SET", "k", too_much()});
   node->shut_down(false, false);
   EXPECT_EQ(host.exit_code, 0);
 }
@@ -285,7 +287,7 @@ TEST_F(DurabilityTest, APushOfAnUndoneRecordIsNeverSent) {
   set_option("notify-keyspace-events", "KEA");
   run(listener, {"PSUBSCRIBE", "*"});
   make_space_for(0);
-  run(writer, {"SET", "k", std::string(100'000, 'x')});
+  run(writer, {"SET", "k", too_much()});
   EXPECT_EQ(take(listener), "");
 }
 
@@ -342,7 +344,7 @@ TEST_F(DurabilityTest, ASnapshotWhoseRecordsWereUndoneIsAbandoned) {
   run({"SET", "k", "kept"});
   ASSERT_TRUE(options.set(*OptionTable::find("snapshot-interval"), "0").ok());
   Session& session = connect();
-  execute(session, {"SET", "k", std::string(100'000, 'x')});
+  execute(session, {"SET", "k", too_much()});
   ASSERT_TRUE(node->persistence().start_snapshot().ok());
   make_space_for(0);
   finish_snapshot();
@@ -356,7 +358,7 @@ TEST_F(DurabilityTest, ASnapshotAfterAnUndoFitsTheLog) {
   run({"SET", "k", "kept"});
   const uint64_t used = host.disk.used_bytes();
   host.disk.set_capacity(used);
-  run({"SET", "k", std::string(100'000, 'x')});
+  run({"SET", "k", too_much()});
   host.disk.set_capacity(used + (1 << 20));
   probe();
   ASSERT_TRUE(node->persistence().start_snapshot().ok());
@@ -405,7 +407,7 @@ TEST_F(DurabilityTest, AMessageAfterAnUndoneWriteIsSentAtOnce) {
   Session& listener = connect();
   run(listener, {"SUBSCRIBE", "c"});
   make_space_for(0);
-  run(publisher, {"SET", "k", std::string(100'000, 'x')});
+  run(publisher, {"SET", "k", too_much()});
   execute(publisher, {"PUBLISH", "c", "hello"});
   EXPECT_THAT(take(listener), HasSubstr("hello"));
 }

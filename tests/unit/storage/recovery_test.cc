@@ -320,7 +320,7 @@ TEST_F(RecoveryTest, AZeroFilledTailEndsTheLog) {
   const RecoveredRecords result = recover();
   ASSERT_TRUE(result.status.ok()) << result.status;
   EXPECT_THAT(result.payloads, ElementsAre("a"));
-  EXPECT_THAT(result.messages, ElementsAre(HasSubstr("zero-filled tail")));
+  EXPECT_THAT(result.messages, IsEmpty()) << "files grow ahead of what is written";
 }
 
 TEST_F(RecoveryTest, FramesOfAnotherSegmentAreLeftovers) {
