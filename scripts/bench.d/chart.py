@@ -1,5 +1,5 @@
-"""Draws the rows that have a goal, and those marked, as far as they compare: an SVG with one bar for
-each, the reference is the line at 1."""
+"""Draws the rows that have a goal, and those marked, as far as they compare: an SVG with one bar
+for each row, the reference is the line at 1."""
 
 import math
 from html import escape

@@ -138,7 +138,8 @@ TEST_F(MembersTest, TheOnlyVoterStaysReadableWithAFullDiskThoughItLeadsNoMore) {
   EXPECT_EQ(say(voter, {"SET", "k", "kept"}), "+OK\r\n");
   voter.host.disk.set_capacity(voter.host.disk.used_bytes());
   TestClient& writer = connect(voter);
-  writer.send({"SET", "k", std::string(100'000, 'x')});
+  // More than the log's file has grown ahead.
+  writer.send({"SET", "k", std::string(400'000, 'x')});
   ASSERT_TRUE(wait_for([&] { return voter.node->log().disk_full(); }));
   run_ms(100);
   EXPECT_FALSE(voter.node->cluster().leads()) << "the learner may have what was lost";

@@ -224,7 +224,7 @@ TEST_F(DurabilityTest, AFullDiskLeavesReadsAndRecoversWhenThereIsRoom) {
 TEST_F(DurabilityTest, WhatHasExpiredOnAFullDiskStaysExpiredThoughTheClockGoesBack) {
   run({"SET", "k", "v", "PX", "1000"});
   make_space_for(0);
-  run({"SET", "other", std::string(100'000, 'x')});
+  run({"SET", "other", too_much()});
   advance_ms(1500);
   EXPECT_EQ(run({"GET", "k"}), "$-1\r\n");
   host.wall_now_us -= 3'600'000'000;
