@@ -35,6 +35,7 @@ Replica::Replica(ReplicaStart start)
       instance_(start.instance),
       newborn_(start.newborn),
       max_inflight_messages_(std::max(start.max_inflight_messages, uint32_t{1})),
+      commit_news_delay_us_(start.commit_news_delay_us),
       learner_(start.learner),
       random_(start.seed ^ uint64_t{start.id.value()} << 48),
       now_us_(start.now_us),
@@ -174,12 +175,12 @@ bool Replica::has_ready() const {
   const bool role =
       role_ != handed_out_role_ || term() != handed_out_term_ || leader_ != handed_out_leader_;
   return sends || cuts || role || ready_.membership_changed || heartbeat_wanted_ ||
-         commit_news_wanted_ || hard_ != handed_out_hard_ || commit_ != handed_out_commit_;
+         commit_news_due() || hard_ != handed_out_hard_ || commit_ != handed_out_commit_;
 }
 
 Ready Replica::ready() {
   if (heartbeat_wanted_) send_heartbeats();
-  if (commit_news_wanted_) send_commit_news();
+  if (commit_news_due()) send_commit_news();
   if (hard_ != handed_out_hard_) ready_.save = hard_;
   if (commit_ != handed_out_commit_) ready_.commit = commit_;
   ready_.role_changed =

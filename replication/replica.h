@@ -55,6 +55,8 @@ struct ReplicaStart {
   storage::InstanceId instance{};
   // How many records, and messages with records, may be under way to one follower.
   uint32_t max_inflight_messages = 64;
+  // How long the news of a commit waits for an append that takes it along.
+  int64_t commit_news_delay_us = 0;
 };
 
 // What the leader knows of another member.
@@ -228,6 +230,10 @@ class Replica {
   // Leading, and either enough clocks are known to contradict this one, or there are not so many,
   // or there was an election timeout to hear of them. Before that the clock should not be used.
   bool clock_judged() const;
+  // Some follower has not been told of a commit, and the next tick after commit_news_delay_us will.
+  bool commit_news_pending() const;
+  // With the next Ready, rather: somebody waits for it.
+  void tell_commit() { commit_news_since_us_ = kLongAgo; }
   // Asks for a round of heartbeats with the next Ready: somebody waits for reads_until_us.
   void confirm_leadership() { heartbeat_wanted_ = leading(); }
 
@@ -307,6 +313,9 @@ class Replica {
   void step_ack(const Message& message, const storage::InstanceId& instance);
   void step_reject(const Message& message, const storage::InstanceId& instance);
   void send_heartbeats();
+  void want_commit_news();
+  bool commit_news_due() const;
+  bool lacks_commit_news(const Progress& progress) const;
   void send_commit_news();
   Message empty_append(storage::NodeId follower, Progress& progress, int64_t sent_us) const;
   void retry_lost_messages();
@@ -328,6 +337,7 @@ class Replica {
   const storage::InstanceId instance_;
   const bool newborn_;
   const uint32_t max_inflight_messages_;
+  const int64_t commit_news_delay_us_;
   bool learner_;
   bool may_campaign_ = true;
   uint64_t random_;
@@ -373,6 +383,7 @@ class Replica {
   int64_t heartbeat_sent_us_ = 0;
   bool heartbeat_wanted_ = false;
   bool commit_news_wanted_ = false;
+  int64_t commit_news_since_us_ = 0;
   storage::NodeId transfer_to_{0};
   int64_t transfer_until_us_ = 0;
   bool timeout_now_due_ = false;   // not yet, in this transfer

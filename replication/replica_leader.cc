@@ -204,7 +204,7 @@ void Replica::step_ack(const Message& message, const InstanceId& instance) {
     if (!ends.empty()) progress->next = ends.back().next();  // what is out will match as well
   }
   progress->next = std::max(progress->next, durable.lsn.next());
-  commit_news_wanted_ = true;
+  want_commit_news();
   continue_transfer();
   advance_commit();
 }
@@ -249,14 +249,33 @@ void Replica::send_heartbeats() {
   for (auto& [id, progress] : progress_) send(empty_append(id, progress, now_us_));
 }
 
-// To those that no append tells: followers apply at commit, and their clients read there.
+// To those that no append tells: followers apply at commit, and their clients read there. Whoever
+// writes on tells it with the next append, if that is given a moment.
+void Replica::want_commit_news() {
+  if (!commit_news_wanted_) commit_news_since_us_ = now_us_;
+  commit_news_wanted_ = true;
+}
+
+bool Replica::commit_news_due() const {
+  return commit_news_wanted_ && now_us_ - commit_news_since_us_ >= commit_news_delay_us_;
+}
+
+bool Replica::commit_news_pending() const {
+  return commit_news_wanted_ &&
+         std::any_of(progress_.begin(), progress_.end(),
+                     [this](const auto& entry) { return lacks_commit_news(entry.second); });
+}
+
+bool Replica::lacks_commit_news(const Progress& progress) const {
+  const bool appends_follow = progress.next <= log_.last().lsn || progress.inflight > 0;
+  const bool knows = std::min(commit_.lsn, progress.match.lsn) <= progress.commit_told;
+  return progress.state == Progress::State::kReplicate && !appends_follow && !knows;
+}
+
 void Replica::send_commit_news() {
   commit_news_wanted_ = false;
   for (auto& [id, progress] : progress_) {
-    const bool appends_follow = progress.next <= log_.last().lsn || progress.inflight > 0;
-    const bool knows = std::min(commit_.lsn, progress.match.lsn) <= progress.commit_told;
-    if (progress.state != Progress::State::kReplicate || appends_follow || knows) continue;
-    send(empty_append(id, progress, 0));
+    if (lacks_commit_news(progress)) send(empty_append(id, progress, 0));
   }
 }
 
@@ -292,7 +311,7 @@ void Replica::advance_commit() {
   if (counted.lsn <= commit_.lsn) return;
   if (counted.term != term()) return;  // 3.6.2: only by a later record of this term
   commit_to(counted.lsn);
-  commit_news_wanted_ = true;
+  want_commit_news();
   review_doubt();
   if (!is_voter() && membership_committed()) leave_office();
 }

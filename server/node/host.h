@@ -76,6 +76,9 @@ class Host {
   virtual absl::Status rewrite_configuration() = 0;
   // The node has drained and synced (SHUTDOWN, SIGTERM): leave with this exit code.
   virtual void stopped(int exit_code) = 0;
+  // How soon Node::tick is called where Node::tick_wanted() says so; 0: no sooner than else. What
+  // can wait so long may: it mostly finds company.
+  virtual int64_t soon_us() const { return 0; }
 };
 
 }  // namespace kvorum::server

@@ -397,6 +397,10 @@ void Node::on_fatal(const absl::Status& reason) {
   host_.stopped(1);
 }
 
+bool Node::tick_wanted() const {
+  return cluster_->started() && cluster_->replica().commit_news_pending();
+}
+
 bool Node::tick() {
   refresh_clock();
   if (clock_us_ - last_sample_us_ >= kSampleIntervalUs) sample_rates();

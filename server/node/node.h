@@ -83,6 +83,8 @@ class Node {
   // At least every 100 ms, and at once again while it returns true (loading, a snapshot's next
   // slice, reclaiming memory, many keys expiring).
   bool tick();
+  // Something waits for a tick: Host::soon_us().
+  bool tick_wanted() const;
 
   // --- For command handlers.
   OptionTable& options() { return options_; }

@@ -25,6 +25,7 @@ namespace {
 constexpr uint64_t kTickMs = 10;
 // How long a turn executes what clients send, besides the one command that may take longer.
 constexpr int64_t kLongTurnUs = 10'000;
+constexpr uint64_t kSoonMs = 1;
 constexpr int64_t kIdleCheckIntervalUs = 1'000'000;
 // A client that is silent for so long holds no buffer.
 constexpr int64_t kIdleMemoryUs = 5'000'000;
@@ -113,11 +114,13 @@ absl::Status Server::open() {
 void Server::start_loop_handles() {
   uv_prepare_init(&loop_, &before_poll_);
   uv_timer_init(&loop_, &timer_);
+  uv_timer_init(&loop_, &soon_);
   uv_idle_init(&loop_, &busy_);
   uv_idle_init(&loop_, &deferring_);
   uv_signal_init(&loop_, &terminate_);
   uv_signal_init(&loop_, &interrupt_);
-  before_poll_.data = timer_.data = busy_.data = terminate_.data = interrupt_.data = this;
+  before_poll_.data = timer_.data = soon_.data = busy_.data = terminate_.data = interrupt_.data =
+      this;
   uv_prepare_start(&before_poll_,
                    [](uv_prepare_t* handle) { static_cast<Server*>(handle->data)->end_turn(); });
   uv_timer_start(
@@ -137,6 +140,12 @@ void Server::end_turn() {
     node_->end_turn();
   } while (!ready_.empty());
   peers_.end_turn();
+  if (!node_->tick_wanted()) {
+    uv_timer_stop(&soon_);
+  } else if (!uv_is_active(as_handle(&soon_))) {
+    uv_timer_start(
+        &soon_, [](uv_timer_t* handle) { static_cast<Server*>(handle->data)->tick(); }, kSoonMs, 0);
+  }
   turn_input_us_ = 0;
   serve_deferred();
 }
@@ -220,6 +229,8 @@ void Server::handle_signal(int number) {
   node_->shut_down(/*snapshot=*/false, /*force=*/true);
 }
 
+int64_t Server::soon_us() const { return int64_t{kSoonMs} * 1000; }
+
 void Server::stopped(int exit_code) {
   stopped_ = true;
   exit_code_ = exit_code;
@@ -236,8 +247,8 @@ void Server::close_everything() {
   wal_lane_->close();
   background_lane_->close();
   for (uv_handle_t* handle :
-       {as_handle(&before_poll_), as_handle(&timer_), as_handle(&busy_), as_handle(&deferring_),
-        as_handle(&terminate_), as_handle(&interrupt_)}) {
+       {as_handle(&before_poll_), as_handle(&timer_), as_handle(&soon_), as_handle(&busy_),
+        as_handle(&deferring_), as_handle(&terminate_), as_handle(&interrupt_)}) {
     uv_close(handle, nullptr);
   }
   uv_run(&loop_, UV_RUN_DEFAULT);

@@ -86,6 +86,7 @@ class Server : public Host, private PeerEvents {
   void options_changed() override;
   absl::Status rewrite_configuration() override;
   void stopped(int exit_code) override;
+  int64_t soon_us() const override;
 
  private:
   // PeerEvents.
@@ -112,6 +113,7 @@ class Server : public Host, private PeerEvents {
   uv_loop_t loop_;
   uv_prepare_t before_poll_;
   uv_timer_t timer_;
+  uv_timer_t soon_;      // once, for what the node wants soon
   uv_idle_t busy_;       // active while the node has work of its own
   uv_idle_t deferring_;  // active while input waits: then the loop does not
   uv_signal_t terminate_, interrupt_;

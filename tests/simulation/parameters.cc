@@ -62,6 +62,7 @@ Parameters Parameters::draw(uint64_t seed) {
     p.divergence = "merge";
     p.weight(Fault::kIsolate) += 10;  // a leader that still answers
   }
+  if (random.one_in(2)) p.soon_us = 1000;
   return p;
 }
 

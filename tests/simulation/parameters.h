@@ -35,6 +35,8 @@ struct Parameters {
   uint64_t drop_per_million = 0, duplicate_per_million = 0, reorder_per_million = 0;
   size_t window_bytes = 64 << 10;
 
+  int64_t soon_us = 0;  // how long the news of a commit may wait for an append
+
   // The disk.
   int64_t sync_us = 200;
 

@@ -29,6 +29,8 @@ void SimulatedHost::log(server::LogLevel, std::string_view message) {
 
 storage::FileSystem& SimulatedHost::file_system() { return machine_.disk(); }
 
+int64_t SimulatedHost::soon_us() const { return world_.parameters.soon_us; }
+
 void SimulatedHost::stopped(int exit_code) {
   stopped_ = true;
   exit_code_ = exit_code;

@@ -48,6 +48,7 @@ class SimulatedHost final : public server::Host {
   void options_changed() override {}
   absl::Status rewrite_configuration() override { return absl::OkStatus(); }
   void stopped(int exit_code) override;
+  int64_t soon_us() const override;
 
   // --- For the machine.
   void set_node(server::Node* node) { node_ = node; }

@@ -76,6 +76,7 @@ void Cluster::start(ClusterStart start) {
   replica.newborn = start.newborn;
   replica.claim = start.claim;
   replica.claim_unknown = start.claim_unknown;
+  replica.commit_news_delay_us = host_.soon_us();
   replica_ = std::make_unique<Replica>(std::move(replica));
   looked_us_ = leader_lost_us_ = host_.monotonic_us();
   doubted_ = replica_->doubtful();

@@ -111,6 +111,8 @@ class Cluster {
   ReadIndex& read_index() { return read_index_; }
   // A read waits for the confirmation of leadership.
   void confirm_leadership() { replica_->confirm_leadership(); }
+  // What a follower has just been sent speaks of a commit that it has not heard of yet.
+  void tell_commit() { replica_->tell_commit(); }
   // Makes it the record that ends the log; it is in force by the end of this turn.
   // REQUIRES: leads(), no record is open, may_change_membership().
   storage::Position change_membership(const replication::Membership& changed);

@@ -169,6 +169,7 @@ void ReadIndex::answer(NodeId follower, const Request& request, bool refused) {
   // Without a link the follower asks again.
   if (PeerLink* link = node_.cluster().ready_link(follower)) {
     link->send(peer::ReadIndexAck{request.term, request.sequence, request.index, refused});
+    node_.cluster().tell_commit();
   }
 }
 

@@ -157,6 +157,7 @@ void RemoteSessions::relay_output(RemoteClient& client) {
   relay.bytes = bytes.substr(0, end);
   output.sent(end);
   link->send_bulk(std::move(relay));
+  node_.cluster().tell_commit();  // the client's next read may be that follower's
 }
 
 // What has been executed is answered yet; what has not is certainly not executed.
