@@ -34,9 +34,13 @@ class LaneThread {
     std::function<void()> work, done;
   };
   void serve();
+  void tell_loop() const;
   void deliver();
 
-  uv_async_t finished_event_;
+  // Of our own, and no uv_async_t: there the loop spins until the thread, which it has just
+  // displaced from its core, is out of the call that woke it.
+  int finished_fd_ = -1;  // an eventfd
+  uv_poll_t finished_event_;
   std::mutex mutex_;
   std::condition_variable arrived_;
   std::deque<Job> waiting_;                      // guarded by mutex_
