@@ -103,6 +103,10 @@ Route route_of(Node& node, Session& session, const Command& command) {
   const Cluster& cluster = node.cluster();
   const Route here = session.forwarded == 0 ? Route::kHere : Route::kLater;
   if (cluster.leads()) return here;
+  // Most commands at a follower: none of what is special below only reads.
+  if (!session.in_transaction && reads(command) && !(command.flags & kWrite)) {
+    return route_of_read(node, session, has_keys(command));
+  }
   const bool writing = writes(session, command);
   if (writing) {
     const std::string& mode = node.options().values().follower_writes;
