@@ -210,6 +210,11 @@ class Replica {
   bool is_voter() const { return !learner_ && membership().is_voter(id_); }
   // The membership in force is committed, as far as is known here.
   bool membership_committed() const { return membership_lsn() <= commit_.lsn; }
+  // The one before, while the one in force is not committed: it may be again. Else null.
+  const Membership* earlier_membership() const {
+    const size_t count = memberships_.size();
+    return membership_committed() || count < 2 ? nullptr : &memberships_[count - 2].membership;
+  }
   bool doubtful() const { return claim_unknown_ || claim_ != storage::Position(); }
   // Leader only; ordered by id, without itself.
   const std::map<storage::NodeId, Progress>& progress() const { return progress_; }

@@ -161,16 +161,18 @@ void Server::defer(Connection& connection) {
   if (!uv_is_active(as_handle(&deferring_))) uv_idle_start(&deferring_, [](uv_idle_t*) {});
 }
 
-// They are the first of the next turn.
+// They are the first of the next turn, which the loop does not wait for: it ends what they began.
 void Server::serve_deferred() {
-  if (deferred_.empty()) return;
+  if (deferred_.empty()) {
+    uv_idle_stop(&deferring_);
+    return;
+  }
   node_->refresh_clock();
   while (!deferred_.empty() && !turn_is_long()) {
     Connection* connection = deferred_.front();
     deferred_.pop_front();
     connection->handle_deferred();
   }
-  if (deferred_.empty()) uv_idle_stop(&deferring_);
 }
 
 void Server::serve_ready() {

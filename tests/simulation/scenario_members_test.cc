@@ -84,6 +84,27 @@ TEST_F(ScenarioMembersTest, AMembershipThatIsCutOffIsInForceNoMore) {
   story.expect_recovery();
 }
 
+// Seed 315442: its log alone removes the node that leads now, so nobody else names that one's
+// address. It could not answer it, and never got what it had missed.
+TEST_F(ScenarioMembersTest, WhoRemovesTheNextLeaderInItsLogAloneStillAnswersIt) {
+  Scenario story(3);
+  story.elect();
+  const Endpoint old = story.leader(), next = story.follower(0), other = story.follower(1);
+  ASSERT_EQ(story.client(old).ask({"SET", "k", "v"}), "OK");
+  story.cut_off(old);
+  EXPECT_EQ(remove(story, old, next, 100), "silence");
+  story.crash(old);
+  story.wait_for_leader();
+  if (story.leader() != next) story.hand_over();
+  ASSERT_EQ(story.leader(), next) << "nodes " << old << " and " << other << " follow";
+  story.reconnect();
+  story.start(old);
+  story.run_ms(2000);
+  ASSERT_EQ(story.leader(), next);
+  EXPECT_EQ(story.client(old).ask({"SET", "k", "w"}), "OK");
+  story.expect_recovery();
+}
+
 // The last member has nobody to send records to, and somebody again.
 TEST_F(ScenarioMembersTest, AClusterThatHasShrunkToOneNodeGrowsAgain) {
   for (const bool restarted : {false, true}) {

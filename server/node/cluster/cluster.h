@@ -241,6 +241,7 @@ class Cluster {
   bool told_removed_ = false;          // a member has said so, and nobody has led this node since
   bool removed_ = false;
   bool waits_for_add_ = false;  // a member knows no such node, and the log says what to do
+  storage::Lsn reviewed_{0};    // the committed membership by which links were looked at
   storage::Lsn announced_{0};   // leading: the membership that was told to all
   std::map<uint64_t, peer::PartAssembler> parts_;  // by session: a long message that is coming
   Shipper shipper_;

@@ -51,6 +51,12 @@ std::map<NodeId, std::string> Cluster::known_addresses() const {
   }
   if (replica_ != nullptr) {
     for (const replication::Member& each : membership().members) known[each.id] = each.address;
+    // Whoever a record removes that may be cut off again may be the one to say so.
+    if (const replication::Membership* earlier = replica_->earlier_membership()) {
+      for (const replication::Member& each : earlier->members) {
+        known.emplace(each.id, each.address);
+      }
+    }
   }
   if (told_ && (replica_ == nullptr || told_->lsn > replica_->membership_lsn())) {
     for (const replication::Member& each : told_->membership.members) known[each.id] = each.address;
@@ -93,6 +99,9 @@ void Cluster::drop_strangers() {
 void Cluster::look_at_members() {
   look_at_removal();
   if (!replica_->membership_committed()) return;
+  if (std::exchange(reviewed_, replica_->membership_lsn()) != replica_->membership_lsn()) {
+    review_links();
+  }
   if (leads() && announced_ != replica_->membership_lsn()) {
     announced_ = replica_->membership_lsn();
     for (const auto& [peer, link] : links_) tell_members(peer);
