@@ -30,6 +30,9 @@ class DamageTest : public ::testing::Test {
     EXPECT_EQ(server_.stop(SIGKILL), (Exit{-1, SIGKILL}));
     std::filesystem::copy(server_.data_directory(), original(), kRecursive);
     segment_ = read_file(segment_path());
+    // Without the zeros that the file has grown by ahead of its frames.
+    constexpr size_t kSectorBytes = 512;
+    segment_.resize((segment_.find_last_not_of('\0') / kSectorBytes + 1) * kSectorBytes);
   }
 
   static constexpr auto kRecursive = std::filesystem::copy_options::recursive;
