@@ -57,10 +57,13 @@ Parameters Parameters::draw(uint64_t seed) {
   }
   p.other_databases = random.one_in(2);
   // Drawn last: most seeds that were known before go as they went.
-  if (p.nodes > 1 && random.one_in(8)) {
+  if (p.nodes > 1 && random.one_in(6)) {
     p.write_quorum = "1";
     p.divergence = "merge";
-    p.weight(Fault::kIsolate) += 10;  // a leader that still answers
+    // Leaders that still answer when they are alone, and clients that ask them.
+    p.weight(Fault::kIsolate) += 20;
+    p.clients = 6;
+    p.think_us = 5'000;
   }
   if (random.one_in(2)) p.soon_us = 1000;
   return p;
