@@ -61,7 +61,7 @@ TEST_F(ClusterClientTest, BrokenProtocolIsAnsweredAfterWhatWasForwarded) {
   ASSERT_TRUE(connection.send("SET a 41\r\nINCR a\r\n*x\r\nSET a 0\r\n"));
   EXPECT_EQ(connection.read_to_end(),
             "+OK\r\n:42\r\n-ERR Protocol error: invalid multibulk length\r\n");
-  EXPECT_EQ(at_follower_->ask({"GET", "a"}), "42");
+  EXPECT_EQ(at_leader_->ask({"GET", "a"}), "42");
 }
 
 TEST_F(ClusterClientTest, ErrorsOfForwardedCommandsAreTheLeaders) {
