@@ -22,7 +22,8 @@ class LoadTruth(unittest.TestCase):
     def setUp(self):
         self.workspace = Workspace(Path.cwd())
         self.addCleanup(self.workspace.close)
-        command = "redis-server --port {port} --save '' --enable-debug-command local"
+        command = ("redis-server --port {port} --dir {data_dir} --save '' "
+                   "--enable-debug-command local")
         self.server = Server(self.workspace, "redis", command, Path.cwd())
         self.server.start("none")
 
@@ -73,8 +74,9 @@ class LoadTruth(unittest.TestCase):
         self.assertGreater(slice_ratios((first, second), lambda s: s["rate"]).median, 0)
 
     def test_a_request_with_wait_is_two_commands_and_counts_when_the_replica_has_it(self):
-        replica = Server(self.workspace, "redis", "redis-server --port {port} --save ''",
-                         Path.cwd())
+        # A replica writes what it is sent where it was started, and would load that another time.
+        command = "redis-server --port {port} --dir {data_dir} --save ''"
+        replica = Server(self.workspace, "redis", command, Path.cwd())
         replica.start("none")
         self.server.wait_replicas = 1
         load = Load(self.workspace, PROGRAM, [self.server], workload="incr", key_prefix="n:",
