@@ -3,9 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "tests/support/random.h"
 
 namespace kvorum::simulation {
 namespace {
@@ -159,6 +162,31 @@ TEST(LinearizabilityTest, AKeyWithoutExpiryDoesNotVanish) {
   history.set("a", 0, 10);
   history.get(std::nullopt, 20, 30);
   EXPECT_EQ(history.verdict(), Linearizable::kNo);
+}
+
+// Whatever was done in some order is accepted: marks of operations and states may not cancel out.
+TEST(LinearizabilityTest, WhatWasDoneInSomeOrderIsAccepted) {
+  Random random(1);
+  for (int number = 0; number < 3000; ++number) {
+    History history;
+    std::array<std::optional<std::string>, 2> values;
+    for (int64_t step = 0; step < 40; ++step) {
+      // It took effect at 10 * step.
+      const int64_t from = 10 * step - random.between(0, 40),
+                    to = 10 * step + random.between(1, 40);
+      const auto key = static_cast<size_t>(random.below(2));
+      Operation* operation = nullptr;
+      if (random.one_in(2)) {
+        operation = &history.add(OperationKind::kSet, from, to);
+        values[key] = operation->value = std::to_string(step);
+      } else {
+        operation = &history.add(OperationKind::kGet, from, to);
+        operation->read[0] = values[key];
+      }
+      operation->key = static_cast<int>(key);
+    }
+    ASSERT_EQ(history.verdict(), Linearizable::kYes) << number;
+  }
 }
 
 TEST(LinearizabilityTest, ALongTangledHistoryIsJudged) {

@@ -46,10 +46,13 @@ struct Value {
 };
 using State = std::array<Value, 2>;
 
+// The marks of operations come from seeds below: else a state could undo an operation's mark.
+constexpr uint64_t kStateSeeds = uint64_t{1} << 63;
+
 uint64_t hash_of(const State& state) {
   const uint64_t bits = uint64_t{state[0].text} << 33 | uint64_t{state[1].text} << 2 |
                         uint64_t{state[0].may_expire} << 1 | uint64_t{state[1].may_expire};
-  return Random(bits).next();
+  return Random(kStateSeeds | bits).next();
 }
 
 class Model {
