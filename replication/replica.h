@@ -230,7 +230,8 @@ class Replica {
   // settled().
   int64_t reads_until_us() const;
   // A majority's clocks are this far from ours and agree, beyond max_clock_drift_ms; else 0. Such a
-  // leader steps down, and does not campaign before a leader's clock has agreed with its own.
+  // leader steps down, and does not campaign before a leader's clock has agreed with its own, or so
+  // few voters are left that the others are no majority.
   int64_t clock_drift_us() const;
   // Leading, and either enough clocks are known to contradict this one, or there are not so many,
   // or there was an election timeout to hear of them. Before that the clock should not be used.
@@ -333,6 +334,7 @@ class Replica {
   int64_t lease_us() const;
   void measure_clock(Progress& progress, const Message& message);
   int64_t majority_clock_us() const;
+  bool others_are_a_majority() const;
   bool clock_differs(const Progress& progress) const;
   void continue_transfer();
   void announce_transfer();

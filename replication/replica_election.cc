@@ -17,7 +17,7 @@ constexpr Position kUnknownClaim{storage::Term::max(), storage::Lsn::max()};
 }  // namespace
 
 bool Replica::may_stand() const {
-  if (!(is_voter() || still_needed()) || !may_campaign_ || drift_us_ != 0) return false;
+  if (!(is_voter() || still_needed()) || !may_campaign_ || clock_drift_us() != 0) return false;
   return only_voter() || !waits_after_start();
 }
 

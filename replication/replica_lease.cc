@@ -99,8 +99,7 @@ bool Replica::clock_judged() const {
   // Asked at every turn of the loop: nearly always answered here.
   const bool in_time = now_us_ - led_since_us_ < election_timeout_us();
   if (max_drift_us() == 0 || !in_time) return true;
-  const size_t others = membership().voters().size() - (is_voter() ? 1 : 0);
-  if (others < majority()) return true;
+  if (!others_are_a_majority()) return true;
   const auto known = std::count_if(progress_.begin(), progress_.end(), [](const auto& row) {
     return row.second.counts && row.second.active && row.second.clock_known;
   });
@@ -112,7 +111,14 @@ bool Replica::clock_differs(const Progress& progress) const {
   return judged && std::abs(progress.clock_ahead_us) - progress.clock_error_us > max_drift_us();
 }
 
-int64_t Replica::clock_drift_us() const { return leading() ? majority_clock_us() : drift_us_; }
+bool Replica::others_are_a_majority() const {
+  return membership().voters().size() - (is_voter() ? 1 : 0) >= majority();
+}
+
+int64_t Replica::clock_drift_us() const {
+  if (leading()) return majority_clock_us();
+  return others_are_a_majority() ? drift_us_ : 0;
+}
 
 // --- Handing over: 3.10.
 

@@ -134,10 +134,12 @@ class Scenario {
     }
   }
   void reconnect() { simulation_.world().network.heal_partitions(); }
-  // Asks the leader to hand over, and waits until another one leads.
-  void hand_over() {
+  // Asks the leader to hand over, to anybody or to one node, and waits until another one leads.
+  void hand_over(Endpoint to = 0) {
     const Endpoint old = leader();
-    node(old).post([this, old] { node(old).node()->cluster().transfer(storage::NodeId{0}); });
+    node(old).post([this, old, to] {
+      node(old).node()->cluster().transfer(storage::NodeId{static_cast<uint16_t>(to)});
+    });
     ASSERT_TRUE(simulation_.run_until([&] { return leader() != 0 && leader() != old; }, 5'000'000));
   }
 
