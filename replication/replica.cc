@@ -126,8 +126,9 @@ void Replica::persisted(Position durable, const HardState& saved) {
 
 void Replica::lost_tail(Position kept) {
   CHECK(log_.contains(kept)) << "kept a record that is not in the log";
-  // A candidate's votes were for the longer log. A lone node has nobody to leave it to.
-  const bool alone = leading() && membership().members.size() == 1;
+  // A candidate's votes were for the longer log. A lone node has nobody to leave it to, and goes on
+  // in its term: nobody else may have any of what is lost, the only member's own making included.
+  const bool alone = leading() && membership().members.size() == 1 && membership_lsn() <= kept.lsn;
   if (role_ != Role::kFollower && !alone) step_down();
   matched_ = std::min(matched_, kept.lsn);
   acknowledged_ = std::min(acknowledged_, kept.lsn);

@@ -163,6 +163,23 @@ TEST_F(LogCheckerTest, RefusesTwoRecordsOfOnePosition) {
   EXPECT_THAT(verdict.text(), HasSubstr("log matching"));
 }
 
+TEST_F(LogCheckerTest, AcceptsAnotherRecordWhereTheOnlyMembersDiskWasFull) {
+  append(1, 1, 1, set_effect("k", "#1;"));
+  checker.forget(1, 0);
+  checker.truncate(1, 0);
+  append(1, 1, 1, set_effect("k", "#2;"));
+  EXPECT_EQ(verdict.text(), "");
+  EXPECT_TRUE(checker.copies_of(1).empty());
+  EXPECT_EQ(checker.copies_of(2).size(), 1u);
+}
+
+TEST_F(LogCheckerTest, RefusesToForgetWhatWasOnADisk) {
+  append(1, 1, 1, set_effect("k", "v"));
+  checker.synced(1, 1);
+  checker.forget(1, 0);
+  EXPECT_THAT(verdict.text(), HasSubstr("which was on a disk"));
+}
+
 TEST_F(LogCheckerTest, RefusesOnePositionAfterDifferentRecords) {
   append(1, 1, 1, set_effect("k", "v"));
   append(2, 1, 2, set_effect("k", "w"));

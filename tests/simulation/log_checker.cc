@@ -244,6 +244,19 @@ void LogChecker::truncate(uint32_t node, uint64_t kept) {
   log.committed = std::min(log.committed, kept);
 }
 
+void LogChecker::forget(uint32_t node, uint64_t kept) {
+  const Log& log = nodes_[node];
+  for (uint64_t lsn = kept + 1; lsn <= log.last; ++lsn) {
+    const Term term = log.terms[lsn];
+    if (const Known* known = find(lsn, term); known != nullptr && known->synced_on != 0) {
+      fail("the only member ", node, " cuts off lsn ", lsn, ", which was on a disk");
+    }
+    std::erase_if(records_[lsn], [term](const Known& each) { return each.term == term; });
+    const Position forgotten{term, storage::Lsn{lsn}};
+    for (auto& positions : tokens_) std::erase(positions, forgotten);
+  }
+}
+
 void LogChecker::synced(uint32_t node, uint64_t lsn) {
   Log& log = nodes_[node];
   lsn = std::min(lsn, log.last);

@@ -37,6 +37,9 @@ class LogChecker {
   void begin(uint32_t node, storage::Position base);
   void append(uint32_t node, const storage::RecordView& record);
   void truncate(uint32_t node, uint64_t kept);
+  // Before it truncates: the node is the only member and goes on in its term after its disk was
+  // full. What it cuts off was on no disk, and its positions will be used again.
+  void forget(uint32_t node, uint64_t kept);
   void synced(uint32_t node, uint64_t lsn);
   void commit(uint32_t node, uint64_t lsn);
   void digest(uint32_t node, storage::Position position, storage::Digest digest);

@@ -144,6 +144,8 @@ void NodeObserver::follow_log(SimulatedNode& machine, Seen& seen) {
     if (same < logs_.last(id)) {
       world_.faults.count(Fault::kLogTruncated);
       world_.print("node ", id, " cuts its log at lsn ", same);
+      const replication::Replica& replica = machine.node()->cluster().replica();
+      if (replica.leading() && replica.membership().members.size() == 1) logs_.forget(id, same);
       logs_.truncate(id, same);
       seen.synced = std::min(seen.synced, Lsn{same});
       seen.commit = std::min(seen.commit, Lsn{same});

@@ -465,6 +465,31 @@ TEST(ReplicaLeaderTest, ALostTailEndsTheLeadership) {
   EXPECT_EQ(leader->commit(), at(1, 1));
 }
 
+// The other one may have what was lost: a new record in its place needs a new term.
+TEST(ReplicaLeaderTest, ATailThatMadeItTheOnlyMemberEndsTheLeadershipToo) {
+  LoneReplica leader = leader_of(2);
+  leader.step(2, LoneReplica::ack(1, at(1, 1)));
+  ASSERT_TRUE(leader->settled());
+  leader->propose(at(1, 2));
+  Membership alone = leader->membership();
+  alone.members.pop_back();
+  leader->propose(at(1, 3), &alone);
+  leader->lost_tail(at(1, 1));
+  EXPECT_FALSE(leader->leading());
+  EXPECT_EQ(leader->membership().members.size(), 2u);
+}
+
+TEST(ReplicaLeaderTest, TheOnlyMemberGoesOnAfterALostTail) {
+  LoneReplica leader = leader_of(2);
+  leader.step(2, LoneReplica::ack(1, at(1, 1)));
+  Membership alone = leader->membership();
+  alone.members.pop_back();
+  leader->propose(at(1, 2), &alone);
+  leader->propose(at(1, 3));
+  leader->lost_tail(at(1, 2));
+  EXPECT_TRUE(leader->leading());
+}
+
 // --- Membership: 4.1 and 4.2.
 
 Membership without(const Membership& membership, std::vector<uint16_t> ids) {
