@@ -59,6 +59,10 @@ bool read_failover(CommandContext& context, FailoverArguments& given) {
 
 // FAILOVER [TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]
 void failover_command(CommandContext& context) {
+  // What the transaction writes would belong to an office that is being given up.
+  if (context.node.executing_transaction()) {
+    return context.reply.error("ERR Command not allowed inside a transaction");
+  }
   FailoverArguments given;
   if (!read_failover(context, given)) return;
   Cluster& cluster = context.node.cluster();

@@ -123,6 +123,19 @@ TEST_F(ForwardingTest, ATransactionTravelsAsOneUnit) {
             "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n:2\r\n$1\r\n2\r\n");
 }
 
+TEST_F(ForwardingTest, ATransactionHandsNoLeadershipOver) {
+  start_three();
+  Member* const first = leader();
+  TestClient& client = connect(*first);
+  ask(client, {"MULTI"});
+  ask(client, {"SET", "a", "1"});
+  ask(client, {"FAILOVER"});
+  EXPECT_EQ(ask(client, {"EXEC"}),
+            "*2\r\n+OK\r\n-ERR Command not allowed inside a transaction\r\n");
+  EXPECT_EQ(leader(), first);
+  EXPECT_FALSE(first->node->cluster().handing_over());
+}
+
 TEST_F(ForwardingTest, ATransactionThatOnlyReadsRunsHere) {
   start_three();
   TestClient& client = connect(follower());
