@@ -212,7 +212,7 @@ class Cluster {
   void handle(Session& session, peer::SnapshotChunk& chunk);
   void handle(Session& session, const peer::SnapshotAck& ack);
   void handle(Session& session, const peer::SnapshotWanted& wanted);
-  void handle(Session& session, const peer::Forward& forward);
+  void handle(Session& session, peer::Forward& forward);
   void handle(Session& session, const peer::Relay& relay);
   void handle(Session& session, const peer::Gone& gone);
   void handle(Session& session, const peer::ReadIndex& request);

@@ -278,8 +278,8 @@ void Cluster::handle(Session& session, const peer::SnapshotWanted& wanted) {
   if (replica_ != nullptr) snapshots_.handle(session.peer, wanted);
 }
 
-void Cluster::handle(Session& session, const peer::Forward& forward) {
-  node_.forwarding().receive(session, forward);
+void Cluster::handle(Session& session, peer::Forward& forward) {
+  node_.forwarding().receive(session, std::move(forward));
 }
 
 void Cluster::handle(Session& session, const peer::Relay& relay) {

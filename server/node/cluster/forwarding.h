@@ -2,6 +2,8 @@
 // come back. The two halves, as the cluster and the node see them. Belongs to the loop.
 #pragma once
 
+#include <utility>
+
 #include "server/node/cluster/forwarder.h"
 #include "server/node/cluster/remote_sessions.h"
 
@@ -16,8 +18,8 @@ class Forwarding {
   const RemoteSessions& remote_sessions() const { return remote_sessions_; }
 
   // --- Messages, from the peer whose session they came on.
-  void receive(Session& from, const peer::Forward& forward) {
-    remote_sessions_.receive(from, forward);
+  void receive(Session& from, peer::Forward forward) {
+    remote_sessions_.receive(from, std::move(forward));
   }
   void receive(Session& from, const peer::Relay& relay) { forwarder_.receive(from.peer, relay); }
   void receive(Session& from, const peer::Gone& gone) { remote_sessions_.receive(from, gone); }

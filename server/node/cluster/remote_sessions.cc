@@ -21,7 +21,7 @@ bool RemoteSessions::may_execute(Term term) const {
   return node_.cluster().leads() && node_.cluster().term() == term;
 }
 
-void RemoteSessions::receive(const Session& from, const peer::Forward& forward) {
+void RemoteSessions::receive(const Session& from, peer::Forward forward) {
   const auto row = clients_.find({from.peer, forward.client});
   if (row == clients_.end()) {
     if (forward.sequence != 1 || !may_execute(forward.term)) {
@@ -29,7 +29,7 @@ void RemoteSessions::receive(const Session& from, const peer::Forward& forward) 
       return;
     }
     RemoteClient& client = begin(from, forward);
-    client.waiting.push_back(forward);
+    client.waiting.push_back(std::move(forward));
     list(client);
     return;
   }
@@ -42,7 +42,7 @@ void RemoteSessions::receive(const Session& from, const peer::Forward& forward) 
     return;
   }
   client.received = forward.sequence;
-  client.waiting.push_back(forward);
+  client.waiting.push_back(std::move(forward));
   list(client);
 }
 

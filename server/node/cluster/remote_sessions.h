@@ -39,7 +39,7 @@ class RemoteSessions {
   explicit RemoteSessions(Node& node) : node_(node) {}
   ~RemoteSessions();
 
-  void receive(const Session& from, const peer::Forward& forward);
+  void receive(const Session& from, peer::Forward forward);
   void receive(const Session& from, const peer::Gone& gone);
   void link_ready(storage::NodeId follower);
   // Relays on their way are lost: the clients begin anew.
