@@ -113,6 +113,7 @@ void Tombstones::undo(uint32_t marks) {
 void Tombstones::forget(Hlc horizon) {
   horizon_ = std::max(horizon_, horizon);
   while (!journal_.empty() && journal_.front().record <= horizon_) drop_oldest();
+  if (journal_.empty()) newest_ = {};  // it keeps what it has ever needed
 }
 
 Stamp Tombstones::last_change(int database, std::string_view key, const Entry* entry) const {
@@ -155,7 +156,6 @@ std::vector<Tombstones::Block> Tombstones::encode(size_t block_bytes) const {
 uint32_t Tombstones::load(std::string_view block, Hlc cut) {
   if (block.size() < kHorizonBytes) return UINT32_MAX;
   const Hlc horizon{load_little_endian<uint64_t>(block.data())};
-  if (horizon > cut) return UINT32_MAX;
   block.remove_prefix(kHorizonBytes);
   uint32_t marks = 0;
   for (; !block.empty(); ++marks) {

@@ -7,14 +7,15 @@
 //   - a database that was flushed or swapped as a whole.
 // A mark is kept until every voter has passed it (forget): then no older record can turn up any
 // more. What is forgotten counts as removed at the horizon, so nothing is ever resurrected.
-// A function of the log but for the limit; undone with it. Belongs to the keyspace, and its loop.
+// A function of the log, and undone with it, but for the horizon: where marks went early, or nodes
+// began to keep them at different records, it is higher. Belongs to the keyspace, and its loop.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -48,8 +49,11 @@ class Tombstones {
   // the key's, or null.
   [[nodiscard]] Stamp last_change(int database, std::string_view key, const Entry* entry) const;
   [[nodiscard]] Hlc horizon() const { return horizon_; }
-  // The record of the oldest mark. REQUIRES: size() > 0.
-  [[nodiscard]] Hlc oldest() const { return journal_.front().record; }
+  // The record of the n-th oldest mark, or of the newest if there are not so many. REQUIRES: n > 0,
+  // size() > 0.
+  [[nodiscard]] Hlc nth_oldest(size_t n) const {
+    return journal_[std::min(n, journal_.size()) - 1].record;
+  }
   [[nodiscard]] size_t size() const { return journal_.size(); }
   [[nodiscard]] size_t memory_bytes() const { return bytes_; }
 

@@ -1,6 +1,7 @@
 #include "tests/simulation/merge_checker.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/text.h"
 
@@ -41,14 +42,13 @@ std::vector<MergeChecker::Key> MergeChecker::keys_of(const Effect& effect) {
   return {};
 }
 
-void MergeChecker::change_databases(const Effect& effect, Stamp stamp) {
-  if (effect.kind == EffectKind::kSwapDatabases) {
-    whole_[effect.database] = whole_[effect.other_database] = stamp;
-  } else if (effect.kind == EffectKind::kFlush && effect.database == storage::kAllDatabases) {
-    whole_.fill(stamp);
-  } else if (effect.kind == EffectKind::kFlush) {
-    whole_[effect.database] = stamp;
-  }
+std::vector<uint8_t> MergeChecker::databases_of(const Effect& effect) {
+  if (effect.kind == EffectKind::kSwapDatabases) return {effect.database, effect.other_database};
+  if (effect.kind != EffectKind::kFlush) return {};
+  if (effect.database != storage::kAllDatabases) return {effect.database};
+  std::vector<uint8_t> all(storage::kDatabaseCount);
+  std::iota(all.begin(), all.end(), uint8_t{0});
+  return all;
 }
 
 Stamp MergeChecker::last_change(const Key& key) const {
@@ -71,7 +71,7 @@ std::string MergeChecker::commit(Stamp stamp, std::string_view payload) {
     if (merge && effect.kind != EffectKind::kSet && effect.kind != EffectKind::kDelete) {
       return "a merge of what cannot be merged: " + text(stamp);
     }
-    change_databases(effect, stamp);
+    for (const uint8_t database : databases_of(effect)) whole_[database] = stamp;
     for (const Key& key : keys_of(effect)) {
       const Stamp last = last_change(key);
       if (merge && last >= stamp && !changed.contains(key)) {
@@ -86,23 +86,45 @@ std::string MergeChecker::commit(Stamp stamp, std::string_view payload) {
   return {};
 }
 
-std::string MergeChecker::judged(const storage::RecordView& orphan) const {
+std::string MergeChecker::judged(std::string_view orphans) const {
+  std::vector<storage::RecordView> records;
+  while (!orphans.empty()) records.push_back(storage::take_record(orphans));
+  std::set<Key> left_in_file;
+  for (auto orphan = records.rbegin(); orphan != records.rend(); ++orphan) {
+    std::string error = judged(*orphan, left_in_file);
+    if (!error.empty()) return error;
+  }
+  return {};
+}
+
+std::string MergeChecker::judged(const storage::RecordView& orphan,
+                                 std::set<Key>& left_in_file) const {
   if (orphan.header.kind != storage::RecordKind::kEffects) return {};
   Stamp stamp = orphan.header.stamp;
-  std::string newest;
-  bool beaten = false;
+  std::set<Key> changed;
+  bool stays = false, beaten = false;
   Effect effect;
   for (std::string_view rest = orphan.payload; !rest.empty();) {
     if (!storage::decode_effect(rest, effect)) return "an orphan that does not decode";
     if (effect.kind == EffectKind::kMerge) stamp = effect.stamp;
     if (effect.kind == EffectKind::kMerge || effect.kind == EffectKind::kForgetTombstones) continue;
-    if (effect.kind != EffectKind::kSet && effect.kind != EffectKind::kDelete) return {};
-    newest = effect.key;
-    beaten |= last_change(Key(effect.database, effect.key)) >= stamp;
+    stays |= effect.kind != EffectKind::kSet && effect.kind != EffectKind::kDelete;
+    // A database as a whole: the empty key, which no client of the simulation uses.
+    for (const uint8_t database : databases_of(effect)) changed.emplace(database, "");
+    for (const Key& key : keys_of(effect)) {
+      stays |= left_in_file.contains(key) || left_in_file.contains(Key(key.first, ""));
+      beaten |= last_change(key) >= stamp;
+      changed.insert(key);
+    }
   }
-  if (newest.empty() || beaten || merged_.contains(stamp)) return {};
-  return base::concat("the orphan of ", text(stamp), " at lsn ", orphan.header.lsn.value(),
-                      " was judged and not merged, though nothing is newer: ", newest);
+  if (stays) {
+    left_in_file.merge(changed);
+    return {};  // another node's file may end before what keeps it in this one
+  }
+  if (changed.empty() || beaten || merged_.contains(stamp)) return {};
+  return base::concat(
+      "the orphan of ", text(stamp), " at lsn ", orphan.header.lsn.value(),
+      " was judged and not merged, though nothing is newer: ", changed.begin()->second);
 }
 
 }  // namespace kvorum::simulation

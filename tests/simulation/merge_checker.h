@@ -22,9 +22,9 @@ class MergeChecker {
  public:
   // The next committed record of effects. What is wrong with it, or empty.
   std::string commit(storage::Stamp stamp, std::string_view payload);
-  // A record that was dropped somewhere, offered, and judged: it is in the log by now, or must not
-  // be. What is wrong, or empty.
-  std::string judged(const storage::RecordView& orphan) const;
+  // Records that were dropped somewhere, offered, and have just been judged, in log order: each is
+  // merged by now, or must not be. What is wrong, or empty.
+  std::string judged(std::string_view orphans) const;
 
   uint64_t merges() const { return merged_.size(); }
   // Keys of the clients that a merge has changed: no history of commands explains their values.
@@ -33,9 +33,11 @@ class MergeChecker {
  private:
   using Key = std::pair<uint8_t, std::string>;  // database, key
   storage::Stamp last_change(const Key& key) const;
+  // `left_in_file`: what later orphans change that cannot be merged.
+  std::string judged(const storage::RecordView& orphan, std::set<Key>& left_in_file) const;
   // What the effect changes, besides whole databases.
   static std::vector<Key> keys_of(const storage::Effect& effect);
-  void change_databases(const storage::Effect& effect, storage::Stamp stamp);
+  static std::vector<uint8_t> databases_of(const storage::Effect& effect);
 
   std::map<Key, storage::Stamp> last_;                           // of each key's last change
   std::array<storage::Stamp, storage::kDatabaseCount> whole_{};  // of a flush or swap

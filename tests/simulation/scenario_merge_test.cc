@@ -56,6 +56,7 @@ class ScenarioMergeTest : public ::testing::Test {
         std::count_if(names->begin(), names->end(),
                       [&](const std::string& name) { return name.starts_with(prefix); }));
   }
+  size_t tombstones(Endpoint id) { return story_.node(id).node()->keyspace().tombstones()->size(); }
   // What every node shows once all is applied.
   void expect_everywhere(std::string_view key, const std::string& value) {
     for (Endpoint id = 1; id <= 3; ++id) {
@@ -130,6 +131,22 @@ TEST_F(ScenarioMergeTest, AChangeOfPartOfAValueIsKeptInTheFileOnly) {
   story_.expect_recovery();
 }
 
+// Its client had removed it itself.
+TEST_F(ScenarioMergeTest, WhatLaterOrphansChangeThatStayInTheFileStaysThereToo) {
+  begin({{"SET", "flushed", "before"}, {"SET", "expires", "before"}});
+  write_alone({{"SET", "flushed", "newer"},
+               {"FLUSHDB"},
+               {"MSET", "expires", "newer", "with", "it"},
+               {"EXPIRE", "expires", "1000"},
+               {"SET", "after", "written"}});
+  reunite();
+  expect_everywhere("flushed", "before");
+  expect_everywhere("expires", "before");
+  expect_everywhere("with", "nil");
+  expect_everywhere("after", "written");
+  story_.expect_recovery();
+}
+
 TEST_F(ScenarioMergeTest, WhatWasMergedLosesToANewerOrphanOfAnotherNode) {
   begin();
   write_alone({{"SET", "key", "first"}});
@@ -157,9 +174,6 @@ TEST_F(ScenarioMergeTest, TombstonesOutliveTheNewLeadersRestart) {
 
 TEST_F(ScenarioMergeTest, TombstonesGoWhenEveryVoterHasPassedThem) {
   begin({{"SET", "key", "before"}});
-  const auto tombstones = [this](Endpoint id) {
-    return story_.node(id).node()->keyspace().tombstones()->size();
-  };
   const Endpoint away = story_.follower();
   story_.crash(away);
   ASSERT_EQ(story_.client(old_).ask({"DEL", "key"}), "1");
@@ -168,6 +182,33 @@ TEST_F(ScenarioMergeTest, TombstonesGoWhenEveryVoterHasPassedThem) {
   story_.start(away);
   story_.run_ms(5000);
   for (Endpoint id = 1; id <= 3; ++id) EXPECT_EQ(tombstones(id), 0u) << "node " << id;
+  story_.expect_recovery();
+}
+
+// What is offered may have to wait; what is forgotten meanwhile would beat it.
+TEST_F(ScenarioMergeTest, TombstonesStayWhileAnOrphanHasToWait) {
+  begin({{"SET", "other", "before"}});
+  write_alone({{"SET", "key", "written"}});
+  ASSERT_EQ(at_new({"CONFIG", "SET", "maxmemory", "1"}), "OK");
+  ASSERT_EQ(at_new({"DEL", "other"}), "1");
+  story_.reconnect();
+  story_.run_ms(5000);
+  EXPECT_EQ(dropped("orphaned-"), 1);
+  EXPECT_EQ(tombstones(new_), 1u);
+  ASSERT_EQ(at_new({"CONFIG", "SET", "maxmemory", "0"}), "OK");
+  reunite();
+  expect_everywhere("key", "written");
+  story_.expect_recovery();
+}
+
+// Whoever deletes to make room needs them gone.
+TEST_F(ScenarioMergeTest, TombstonesGoThoughThereIsNoRoom) {
+  begin({{"SET", "key", "before"}});
+  ASSERT_EQ(story_.client(old_).ask({"CONFIG", "SET", "maxmemory", "1"}), "OK");
+  ASSERT_EQ(story_.client(old_).ask({"DEL", "key"}), "1");
+  story_.run_ms(3000);
+  EXPECT_EQ(tombstones(old_), 0u);
+  ASSERT_EQ(story_.client(old_).ask({"CONFIG", "SET", "maxmemory", "0"}), "OK");
   story_.expect_recovery();
 }
 
@@ -242,6 +283,30 @@ TEST_F(ScenarioMajorityMergeTest, WhereAMajorityAnswersNothingIsMerged) {
   EXPECT_EQ(dropped("offered-"), 0);
   new_ = story_.leader();
   expect_everywhere("key", "nil");
+}
+
+// A fourth voter makes a quorum of two one below the majority.
+class ScenarioGrowingMergeTest : public ScenarioMergeTest {
+ protected:
+  ScenarioGrowingMergeTest()
+      : ScenarioMergeTest([](Parameters& parameters) {
+          parameters.write_quorum = "2";
+          parameters.divergence = "merge";
+          parameters.spares = 1;
+        }) {}
+};
+
+TEST_F(ScenarioGrowingMergeTest, AClusterThatBeginsToMergeForgetsItsTombstonesToo) {
+  begin({{"SET", "key", "before"}});
+  ASSERT_EQ(story_.node(old_).node()->keyspace().tombstones(), nullptr);
+  story_.start(4);
+  ASSERT_EQ(story_.client(old_).ask({"MEMBER", "ADD", "4", "node-4:7000"}), "OK");
+  ASSERT_TRUE(story_.simulation().run_until(
+      [this] { return story_.node(old_).node()->keyspace().tombstones() != nullptr; }, 20'000'000));
+  ASSERT_EQ(story_.client(old_).ask({"DEL", "key"}), "1");
+  story_.run_ms(5000);
+  for (Endpoint id = 1; id <= 4; ++id) EXPECT_EQ(tombstones(id), 0u) << "node " << id;
+  story_.expect_recovery();
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -77,6 +78,7 @@ class Simulation final : public Observer {
   void judge_tokens();
   bool all_members(const std::function<bool(SimulatedNode&)>& condition);
   bool offered_all(server::Node& node) const;
+  bool no_tombstones(server::Node& node) const;
   void judge_orphans();
   void judge_orphan_file(SimulatedNode& machine, const std::string& path,
                          const storage::Identity& identity);
@@ -91,6 +93,7 @@ class Simulation final : public Observer {
   std::vector<std::unique_ptr<SimulatedClient>> clients_;
   std::vector<std::unique_ptr<SimulatedClient>> probes_;
   std::vector<LeavingReply> leaving_;
+  std::set<std::pair<Endpoint, std::string>> judged_files_;
   int64_t second_ = 0;
   uint64_t events_before_second_ = 0;
 };

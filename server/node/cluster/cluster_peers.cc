@@ -361,7 +361,7 @@ void Cluster::snapshot_installed(std::unique_ptr<storage::Keyspace> keyspace,
     CHECK(replication::decode_membership(info.membership, membership));
     replica_->installed(cut, membership, cut.lsn, contains);
   }
-  node_.keyspace().keep_tombstones(this->membership().merges(), info.hlc);
+  node_.keyspace().keep_tombstones(this->membership().merges(), log.applied_hlc());
   end_turn();
 }
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "server/node/cluster/cluster.h"
 #include "server/node/node.h"
 #include "storage/effect.h"
+#include "storage/orphan_record.h"
 #include "storage/tombstones.h"
 
 namespace kvorum::server {
@@ -15,6 +17,7 @@ using storage::Hlc;
 using storage::HybridLogicalClock;
 using storage::Lsn;
 using storage::NodeId;
+using storage::OrphanRecord;
 using storage::RecordView;
 using storage::Stamp;
 
@@ -22,64 +25,44 @@ namespace {
 
 // Tombstones that nobody needs are looked for so often.
 constexpr int64_t kForgetIntervalUs = 1'000'000;
-
-// What a record of effects says, without what an earlier merge has put before it.
-struct Candidate {
-  Stamp stamp;
-  std::string_view effects;
-};
-
-Candidate candidate_of(const RecordView& record) {
-  Candidate candidate{record.header.stamp, record.payload};
-  std::string_view rest = record.payload;
-  Effect effect;
-  if (storage::decode_effect(rest, effect) && effect.kind == EffectKind::kMerge) {
-    candidate = {effect.stamp, rest};
-  }
-  return candidate;
-}
+// So many, or those of one record, go in one turn of the loop, on every node.
+constexpr size_t kForgottenAtOnce = 10'000;
 
 enum class Verdict : uint8_t {
   kWins,
-  kLoses,    // a key of it has a newer change
-  kKept,     // it changes what was there: it cannot be said without that
-  kNothing,  // no key in it
+  kLoses,  // a key of it has a newer change
+  kKept,   // it changes what was there: it cannot be said without that
 };
 
-Verdict judge_candidate(const storage::Keyspace& keyspace, const Candidate& candidate) {
-  Verdict verdict = Verdict::kNothing;
+Verdict judge_orphan(const storage::Keyspace& keyspace, const OrphanRecord& orphan) {
+  if (orphan.effects.empty() || !storage::is_blind(orphan.effects)) return Verdict::kKept;
   Effect effect;
-  for (std::string_view rest = candidate.effects; !rest.empty();) {
-    if (!storage::decode_effect(rest, effect)) return Verdict::kKept;
-    if (effect.kind == EffectKind::kForgetTombstones) continue;
-    if (effect.kind != EffectKind::kSet && effect.kind != EffectKind::kDelete) {
-      return Verdict::kKept;
-    }
+  for (std::string_view rest = orphan.effects; !rest.empty();) {
+    CHECK(storage::decode_effect(rest, effect));
     const Stamp last = keyspace.tombstones()->last_change(
         effect.database, effect.key, keyspace.find(effect.database, effect.key));
-    if (last >= candidate.stamp) {
-      verdict = Verdict::kLoses;
-    } else if (verdict == Verdict::kNothing) {
-      verdict = Verdict::kWins;
-    }
+    if (last >= orphan.stamp) return Verdict::kLoses;
   }
-  return verdict;
+  return Verdict::kWins;
 }
 
 }  // namespace
 
-bool OrphanMerge::may_merge() const {
+bool OrphanMerge::may_write() const {
   Cluster& cluster = node_.cluster();
-  const Options& options = node_.options().values();
   const RecordLog& log = node_.log();
   if (!cluster.leads() || !cluster.replica().settled() || cluster.replica().transferring() ||
       cluster.leaving() || node_.shutting_down() || node_.keyspace().tombstones() == nullptr) {
     return false;
   }
-  const bool room = options.maxmemory == 0 || node_.used_bytes() < options.maxmemory;
-  return room && !log.record_open() && !log.disk_full() &&
-         log.uncommitted_bytes() <= options.max_uncommitted_bytes &&
+  return !log.record_open() && !log.disk_full() &&
+         log.uncommitted_bytes() <= node_.options().values().max_uncommitted_bytes &&
          node_.client_pause().mode(node_.monotonic_us()) == ClientPause::Mode::kNone;
+}
+
+bool OrphanMerge::has_room() const {
+  const uint64_t maxmemory = node_.options().values().maxmemory;
+  return maxmemory == 0 || node_.used_bytes() < maxmemory;
 }
 
 bool OrphanMerge::ahead_of_time(std::string_view records) const {
@@ -89,13 +72,14 @@ bool OrphanMerge::ahead_of_time(std::string_view records) const {
   while (!records.empty()) {
     const RecordView record = storage::take_record(records);
     if (record.header.kind != storage::RecordKind::kEffects) continue;
-    if (HybridLogicalClock::wall_ms(candidate_of(record).stamp.hlc) > latest_ms) return true;
+    if (HybridLogicalClock::wall_ms(storage::orphan_record(record).stamp.hlc) > latest_ms)
+      return true;
   }
   return false;
 }
 
 std::optional<OrphanMerge::Judged> OrphanMerge::merge(std::string_view records) {
-  if (!may_merge() || ahead_of_time(records)) return std::nullopt;
+  if (!may_write() || !has_room() || ahead_of_time(records)) return std::nullopt;
   Judged judged;
   while (!records.empty()) {
     const RecordView record = storage::take_record(records);
@@ -109,10 +93,10 @@ std::optional<OrphanMerge::Judged> OrphanMerge::merge(std::string_view records) 
 }
 
 void OrphanMerge::judge(const RecordView& record, Judged& judged) {
-  const Candidate candidate = candidate_of(record);
-  switch (judge_candidate(node_.keyspace(), candidate)) {
+  const OrphanRecord orphan = storage::orphan_record(record);
+  switch (judge_orphan(node_.keyspace(), orphan)) {
     case Verdict::kWins:
-      node_.merge(candidate.stamp, candidate.effects);
+      node_.merge(orphan.stamp, orphan.effects);
       ++judged.merged;
       return;
     case Verdict::kLoses:
@@ -121,8 +105,6 @@ void OrphanMerge::judge(const RecordView& record, Judged& judged) {
     case Verdict::kKept:
       ++judged.kept;
       return;
-    case Verdict::kNothing:
-      return;
   }
 }
 
@@ -130,8 +112,11 @@ void OrphanMerge::receive(const Session& from, const peer::Orphans& orphans) {
   const Cluster& cluster = node_.cluster();
   // Whoever leads is told again.
   if (!cluster.leads() || orphans.term != cluster.term()) return;
-  stated_[from.peer] = {from.id, orphans.files_left};
-  if (orphans.records.empty()) return;
+  // Records may have been overtaken by what was stated after them.
+  if (orphans.records.empty()) {
+    stated_[from.peer] = {from.id, orphans.files_left};
+    return;
+  }
   const std::optional<Judged> judged = merge(orphans.records);
   Waiting waiting;
   waiting.peer = from.peer;
@@ -179,7 +164,7 @@ bool OrphanMerge::everybody_has_offered_all() const {
 
 void OrphanMerge::tick(bool own_files) {
   const storage::Tombstones* tombstones = node_.keyspace().tombstones();
-  if (tombstones == nullptr || tombstones->size() == 0 || own_files || !may_merge()) return;
+  if (tombstones == nullptr || tombstones->size() == 0 || own_files || !may_write()) return;
   if (node_.monotonic_us() - looked_us_ < kForgetIntervalUs) return;
   looked_us_ = node_.monotonic_us();
   if (!everybody_has_offered_all()) return;
@@ -187,8 +172,10 @@ void OrphanMerge::tick(bool own_files) {
   const Lsn passed =
       std::min(replica.durable_on(node_.cluster().voters()).lsn, node_.log().commit().lsn);
   const std::optional<Hlc> horizon = node_.log().hlc_of(passed);
-  if (!horizon.has_value() || tombstones->oldest() > *horizon) return;
-  node_.forget_tombstones(*horizon);
+  if (!horizon.has_value() || tombstones->nth_oldest(1) > *horizon) return;
+  const Hlc some = tombstones->nth_oldest(kForgottenAtOnce);
+  if (some < *horizon) looked_us_ = 0;  // the others with the next ticks
+  node_.forget_tombstones(std::min(some, *horizon));
 }
 
 }  // namespace kvorum::server

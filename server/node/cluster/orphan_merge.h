@@ -55,7 +55,9 @@ class OrphanMerge {
     peer::OrphansAck ack;
   };
 
-  bool may_merge() const;
+  bool may_write() const;
+  // For more than there is: what was dropped has to wait as a client's write has.
+  bool has_room() const;
   // A stamp that is further ahead of this node's clock than clocks may differ has to wait: the
   // clock of every later record would follow it.
   bool ahead_of_time(std::string_view records) const;

@@ -8,6 +8,7 @@
 #include "server/node/cluster/cluster.h"
 #include "server/node/node.h"
 #include "storage/orphan_file.h"
+#include "storage/orphan_record.h"
 
 namespace kvorum::server {
 
@@ -43,7 +44,6 @@ void OrphanOffer::start() {
           node_.host().log(LogLevel::kError, base::concat("orphaned records cannot be looked for: ",
                                                           found->status().message()));
         }
-        state();
         step();
       });
 }
@@ -51,40 +51,47 @@ void OrphanOffer::start() {
 void OrphanOffer::saved(std::string path) {
   if (std::find(files_.begin(), files_.end(), path) != files_.end()) return;
   files_.push_back(std::move(path));
-  // Before anything that this node acknowledges from now on: it has not passed the tombstones yet
-  // that these records may meet.
-  state();
+  // The leader is told before anything that this node acknowledges from now on: it has not passed
+  // the tombstones yet that these records may meet.
   step();
 }
 
 void OrphanOffer::state() {
   Cluster& cluster = node_.cluster();
   if (!active() || cluster.leads()) return;
+  if (told_ == cluster.leader() && told_term_ == cluster.term() && told_files_ == files_left()) {
+    return;
+  }
   PeerLink* link = cluster.ready_link(cluster.leader());
-  if (link != nullptr) link->send(peer::Orphans{cluster.term(), files_left(), {}});
+  if (link == nullptr) return;
+  told_ = cluster.leader();
+  told_term_ = cluster.term();
+  told_files_ = files_left();
+  link->send(peer::Orphans{told_term_, told_files_, {}});
 }
 
 void OrphanOffer::leader_changed() {
   asked_ = kNobody;
   again_at_us_ = 0;
-  state();
   step();
 }
 
 void OrphanOffer::link_ready(NodeId peer) {
   if (!node_.cluster().started() || peer != node_.cluster().leader()) return;
-  asked_ = kNobody;
-  state();
+  asked_ = told_ = kNobody;
   step();
 }
 
 void OrphanOffer::link_lost(NodeId peer) {
   if (asked_ == peer) asked_ = kNobody;
+  if (told_ == peer) told_ = kNobody;
 }
 
 void OrphanOffer::step() {
+  state();
   if (!active() || files_.empty() || busy_) return;
   if (!loaded_) return load();
+  if (offered_ == records_.size()) return file_done();
   const Cluster& cluster = node_.cluster();
   const NodeId self = cluster.identity().node;
   const int64_t now_us = node_.monotonic_us();
@@ -102,11 +109,16 @@ void OrphanOffer::step() {
 
 void OrphanOffer::load() {
   busy_ = true;
-  auto read = std::make_shared<absl::StatusOr<std::string>>();
+  auto read = std::make_shared<absl::StatusOr<storage::MergeableRecords>>();
   node_.host().run(
       Lane::kBackground,
       [this, read, path = files_.front(), identity = node_.cluster().identity()] {
-        *read = storage::read_orphan_file(node_.host().file_system(), path, identity);
+        const auto records = storage::read_orphan_file(node_.host().file_system(), path, identity);
+        if (records.ok()) {
+          *read = storage::mergeable_records(*records);
+        } else {
+          *read = records.status();
+        }
       },
       [this, read] {
         busy_ = false;
@@ -117,9 +129,10 @@ void OrphanOffer::load() {
           return next_file();
         }
         loaded_ = true;
-        records_ = *std::move(*read);
+        records_ = std::move((*read)->records);
         offered_ = 0;
-        merged_ = lost_ = kept_ = 0;
+        merged_ = lost_ = 0;
+        kept_ = (*read)->kept;
         step();
       });
 }
@@ -170,8 +183,7 @@ void OrphanOffer::answered(const OrphanMerge::Judged& judged) {
   merged_ += judged.merged;
   lost_ += judged.lost;
   kept_ += judged.kept;
-  if (offered_ < records_.size()) return step();
-  file_done();
+  step();
 }
 
 void OrphanOffer::file_done() {
@@ -184,9 +196,9 @@ void OrphanOffer::file_done() {
       },
       [this, renamed] {
         busy_ = false;
-        const std::string told =
-            base::concat(merged_, " merged, ", lost_, " older than what is there, ", kept_,
-                         " that cannot be merged");
+        const std::string told = base::concat(merged_, " merged, ", lost_,
+                                              " older than what is there or merged before, ", kept_,
+                                              " that cannot be merged");
         if (renamed->ok()) {
           node_.host().log(
               LogLevel::kWarning,
@@ -208,7 +220,6 @@ void OrphanOffer::next_file() {
   files_.pop_front();
   loaded_ = false;
   records_ = {};
-  if (files_.empty()) state();
   step();
 }
 

@@ -43,6 +43,7 @@ class OrphanOffer {
 
   // This cluster merges, and nothing has to be known first.
   bool active() const;
+  // Tells the leader how much is to come, unless it knows.
   void state();
   void load();
   void offer_some();
@@ -58,8 +59,13 @@ class OrphanOffer {
   std::deque<std::string> files_;  // paths, oldest first
   bool busy_ = false;              // the lane has the first file
   bool loaded_ = false;
-  std::string records_;  // of the first file, while it is offered
+  std::string records_;  // of the first file, those that can be merged, while they are offered
   size_t offered_ = 0;   // bytes of them that were judged
+
+  // What a leader was told last; told_ 0: nothing, or the link to it was lost since.
+  storage::NodeId told_{0};
+  storage::Term told_term_{0};
+  uint64_t told_files_ = 0;
 
   // The records under way; asked_ 0: none are.
   storage::NodeId asked_{0};

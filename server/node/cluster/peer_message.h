@@ -134,7 +134,7 @@ struct Differs {
 // (orphan_merge.h). Without records: how much is to come.
 struct Orphans {
   storage::Term term{0};    // the leadership it is meant for: another one passes it over
-  uint64_t files_left = 0;  // not yet offered whole, the one these are from included
+  uint64_t files_left = 0;  // not yet offered whole; counts only without records
   std::string records;      // whole, as encoded; each was verified
 };
 

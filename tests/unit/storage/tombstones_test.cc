@@ -234,7 +234,6 @@ TEST_F(TombstonesTest, MalformedBlocksAreRefused) {
   };
   EXPECT_EQ(load(good, 30), 1u);
   EXPECT_EQ(load(good, 29), UINT32_MAX);  // a record after the cut
-  EXPECT_EQ(load(good, 9), UINT32_MAX);   // a horizon after it
   for (size_t size = 0; size < good.size(); ++size) {
     const uint32_t marks = size == 8 ? 0 : UINT32_MAX;  // an empty block
     EXPECT_EQ(load(good.substr(0, size), 30), marks) << size;
@@ -246,6 +245,25 @@ TEST_F(TombstonesTest, MalformedBlocksAreRefused) {
   EXPECT_EQ(load(bad, 30), UINT32_MAX);
   bad = good + "\xff";
   EXPECT_EQ(load(bad, 30), UINT32_MAX);
+}
+
+// What was undone may have raised it.
+TEST_F(TombstonesTest, ASnapshotMayHaveAHorizonAboveItsCut) {
+  keyspace_.keep_tombstones(false, Hlc{0});
+  keyspace_.keep_tombstones(true, Hlc{50});
+  Tombstones copy{Hlc{0}};
+  EXPECT_EQ(copy.load(tombstones().encode(1000)[0].bytes, Hlc{40}), 0u);
+  EXPECT_EQ(copy.horizon(), Hlc{50});
+}
+
+TEST_F(TombstonesTest, TheOldestSaysHowManyGo) {
+  apply({delete_of("a")}, at(20));
+  apply({delete_of("b"), delete_of("c")}, at(30));
+  apply({delete_of("d")}, at(40));
+  EXPECT_EQ(tombstones().nth_oldest(1), Hlc{20});
+  EXPECT_EQ(tombstones().nth_oldest(2), Hlc{30});
+  EXPECT_EQ(tombstones().nth_oldest(3), Hlc{30});
+  EXPECT_EQ(tombstones().nth_oldest(100), Hlc{40});
 }
 
 TEST_F(TombstonesTest, WithoutMergingNothingIsKept) {
