@@ -18,9 +18,9 @@ namespace {
 // How often a due snapshot is looked for, and how long a failed one is not tried again.
 constexpr int64_t kCheckIntervalUs = 1'000'000;
 constexpr int64_t kRetryIntervalUs = 30'000'000;
-// A segment's file grows by so much at a time, and by less where segments are small. A disk takes
-// 64 KiB in the time of a sector; more would make the write that grows it wait.
-constexpr uint64_t kGrowBytes = 64 << 10;
+// A segment's file grows by so much at a time, and by less where segments are small. Each growth
+// costs the file system a transaction of its journal, each byte of it a byte of the disk's time.
+constexpr uint64_t kGrowBytes = 128 << 10;
 constexpr uint64_t kGrowthsPerSegment = 16;
 
 std::array<uint8_t, 16> random_id(Host& host) {
