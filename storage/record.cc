@@ -1,7 +1,5 @@
 #include "storage/record.h"
 
-#include <cstring>
-
 #include "base/check.h"
 #include "storage/byte_order.h"
 #include "storage/crc32c.h"
@@ -44,24 +42,33 @@ RecordView view_of(std::string_view whole) {
   return record;
 }
 
-}  // namespace
-
-void encode_record(const Incarnation& incarnation, const RecordHeader& header,
-                   std::string_view payload, std::string& out) {
-  CHECK(payload.size() <= kMaxRecordPayloadBytes);
-  const size_t start = out.size();
-  const size_t size = kRecordHeaderBytes + payload.size();
-  out.resize(start + size);
-  char* to = out.data() + start;
-  store_little_endian(to + kPayloadSizeAt, static_cast<uint32_t>(payload.size()));
+void fill_header(const Incarnation& incarnation, const RecordHeader& header, char* to,
+                 size_t size) {
+  CHECK(size - kRecordHeaderBytes <= kMaxRecordPayloadBytes);
+  store_little_endian(to + kPayloadSizeAt, static_cast<uint32_t>(size - kRecordHeaderBytes));
   store_little_endian(to + kLsnAt, header.lsn.value());
   store_little_endian(to + kTermAt, header.term.value());
   store_little_endian(to + kHlcAt, header.stamp.hlc.value());
   store_little_endian(to + kOriginAt, header.stamp.origin.value());
   to[kKindAt] = static_cast<char>(header.kind);
   to[kReservedAt] = 0;
-  if (!payload.empty()) std::memcpy(to + kRecordHeaderBytes, payload.data(), payload.size());
   store_little_endian(to + kCrcAt, record_crc(incarnation, {to, size}));
+}
+
+}  // namespace
+
+void begin_record(std::string& record) { record.assign(kRecordHeaderBytes, '\0'); }
+
+void seal_record(const Incarnation& incarnation, const RecordHeader& header, std::string& record) {
+  fill_header(incarnation, header, record.data(), record.size());
+}
+
+void encode_record(const Incarnation& incarnation, const RecordHeader& header,
+                   std::string_view payload, std::string& out) {
+  const size_t start = out.size();
+  out.append(kRecordHeaderBytes, '\0');
+  out.append(payload);
+  fill_header(incarnation, header, out.data() + start, out.size() - start);
 }
 
 size_t record_bytes(std::string_view bytes) {

@@ -105,7 +105,7 @@ void RecordLog::change(const Effect& effect, uint64_t wall_ms) {
   if (!open_) open_record({clock_.next(wall_ms), identity_.node});
   open_removes_ |= removes(effect.kind);
   open_swaps_ |= effect.kind == EffectKind::kSwapDatabases;
-  storage::encode_effect(effect, payload_);
+  storage::encode_effect(effect, record_);
   // In its place in the queue from the first, as moving an inverse costs more than filling it.
   keyspace_->apply(effect, open_stamp_, uncommitted_.back().inverse);
 }
@@ -121,7 +121,7 @@ Position RecordLog::seal() {
 Position RecordLog::add(RecordKind kind, std::string_view payload, uint64_t wall_ms) {
   CHECK(leading_ && !open_);
   open_record({clock_.next(wall_ms), identity_.node});
-  payload_ = payload;
+  record_ += payload;
   close_record(kind);
   return last_;
 }
@@ -129,6 +129,7 @@ Position RecordLog::add(RecordKind kind, std::string_view payload, uint64_t wall
 void RecordLog::open_record(storage::Stamp stamp) {
   open_ = true;
   open_stamp_ = stamp;
+  storage::begin_record(record_);
   Uncommitted& record = uncommitted_.emplace_back();
   record.lsn = next().lsn;
   record.hlc = stamp.hlc;
@@ -138,15 +139,18 @@ void RecordLog::close_record(RecordKind kind) {
   open_ = false;
   last_ = next();
   const storage::RecordHeader header{last_.lsn, last_.term, open_stamp_, kind};
-  storage::encode_record(identity_.incarnation, header, payload_, encoded_);
-  wal_->append(header, encoded_);
-  if (keep_recent_) recent_.append(header, encoded_);
+  storage::seal_record(identity_.incarnation, header, record_);
   Uncommitted& record = uncommitted_.back();
-  record.bytes = encoded_.size() + record.inverse.memory_bytes() + kRecordOverheadBytes;
+  record.bytes = record_.size() + record.inverse.memory_bytes() + kRecordOverheadBytes;
   uncommitted_bytes_ += record.bytes;
   last_hlc_ = open_stamp_.hlc;
-  clear_scratch(payload_);
-  clear_scratch(encoded_);
+  wal_->append(header, record_);
+  if (keep_recent_ && record_.capacity() > kKeptScratchBytes) {
+    recent_.append(header, std::exchange(record_, {}));
+  } else if (keep_recent_) {
+    recent_.append(header, std::string_view(record_));
+  }
+  clear_scratch(record_);
 }
 
 Lsn RecordLog::lsn_of(Hlc hlc) const {

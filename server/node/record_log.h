@@ -202,7 +202,7 @@ class RecordLog {
   bool open_ = false;
   bool open_removes_ = false, open_swaps_ = false;
   storage::Stamp open_stamp_;
-  std::string payload_, encoded_;  // kept for their capacity
+  std::string record_;  // the open one; kept for its capacity
 
   std::deque<Uncommitted> uncommitted_;  // leading: oldest first; the open record is the last
   size_t uncommitted_bytes_ = 0;

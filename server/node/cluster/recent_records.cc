@@ -35,6 +35,14 @@ void RecentRecords::append(const storage::RecordHeader& header, std::string_view
   bytes_ += bytes.size();
 }
 
+void RecentRecords::append(const storage::RecordHeader& header, std::string&& bytes) {
+  CHECK(header.lsn == last_.lsn.next());
+  const Position previous = std::exchange(last_, Position{header.term, header.lsn});
+  bytes_ += bytes.size();
+  blocks_.push_back({previous, header.lsn, last_, std::make_shared<std::string>(std::move(bytes))});
+  open_ = false;
+}
+
 std::string RecentRecords::truncate(Lsn lsn) {
   CHECK(lsn >= base_.lsn);
   std::string forgotten;

@@ -29,6 +29,8 @@ class RecentRecords {
   void reset(storage::Position base);
   // REQUIRES: the record follows last() and was verified.
   void append(const storage::RecordHeader& header, std::string_view bytes);
+  // A long one, in a block of its own without a copy.
+  void append(const storage::RecordHeader& header, std::string&& bytes);
   // The next record begins a new block: what is there so far is about to be shipped.
   void close_block() { open_ = false; }
   // Forgets what is after `lsn`; the bytes of what is forgotten. REQUIRES: lsn >= base().lsn.

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "storage/record.h"
@@ -60,6 +61,23 @@ TEST_F(RecentRecordsTest, GivesTheRecordsOfABlockFromAnyOfThemOn) {
   ASSERT_TRUE(rest.has_value());
   EXPECT_EQ(rest->previous, (Position{Term{1}, Lsn{12}}));
   EXPECT_EQ(rest->bytes->size(), sizes_[13] + sizes_[14]);
+}
+
+TEST_F(RecentRecordsTest, ALongRecordIsTakenOverAsABlockOfItsOwn) {
+  append(11);
+  storage::RecordHeader header;
+  header.lsn = Lsn{12};
+  header.term = Term{2};
+  std::string encoded;
+  storage::encode_record(incarnation_, header, std::string(100'000, 'x'), encoded);
+  const char* const at = encoded.data();
+  records_.append(header, std::move(encoded));
+  append(13, 2);
+  EXPECT_EQ(records_.from(Lsn{12})->bytes->data(), at);
+  EXPECT_EQ(records_.from(Lsn{12})->previous, (Position{Term{1}, Lsn{11}}));
+  EXPECT_EQ(records_.from(Lsn{12})->last, (Position{Term{2}, Lsn{12}}));
+  EXPECT_EQ(records_.from(Lsn{13})->first, Lsn{13});
+  EXPECT_EQ(lsns(10, 13), (std::vector<uint64_t>{11, 12, 13}));
 }
 
 TEST_F(RecentRecordsTest, AClosedBlockIsNeverChanged) {

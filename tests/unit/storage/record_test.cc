@@ -55,6 +55,22 @@ TEST(RecordTest, EncodesToTheGoldenBytes) {
   EXPECT_EQ(crc, 0xcaa42276u);
 }
 
+TEST(RecordTest, APayloadWrittenInItsPlaceGivesTheSameBytes) {
+  const Incarnation incarnation{5};
+  RecordHeader header;
+  header.lsn = Lsn{7};
+  header.term = Term{3};
+  header.stamp = {Hlc{9}, NodeId{2}};
+  header.kind = RecordKind::kEffects;
+  std::string expected;
+  encode_record(incarnation, header, "payload", expected);
+  std::string record = "from before";
+  begin_record(record);
+  record += "payload";
+  seal_record(incarnation, header, record);
+  EXPECT_EQ(record, expected);
+}
+
 TEST(RecordTest, DecodeGivesBackWhatWasEncoded) {
   const std::string bytes = encode("hello") + encode("");
   std::string_view view = bytes;
