@@ -159,4 +159,17 @@ class LoneReplica {
   Message stepped_;
 };
 
+// Node 1 leads `voters` in the term after the last of `terms`, with its no-op on its own disk.
+inline LoneReplica leader_of(uint16_t voters, const std::vector<uint64_t>& terms = {}) {
+  LoneReplica replica(start_of(voters, terms));
+  std::vector<uint16_t> others;
+  for (uint16_t id = 2; id <= voters / 2 + 1; ++id) others.push_back(id);
+  replica.win(others);
+  return replica;
+}
+
+inline const Progress& progress(LoneReplica& leader, uint16_t id) {
+  return leader->progress().at(storage::NodeId{id});
+}
+
 }  // namespace kvorum::replication

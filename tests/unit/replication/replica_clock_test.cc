@@ -7,6 +7,7 @@ namespace kvorum::replication {
 namespace {
 
 using storage::NodeId;
+using storage::Term;
 
 // A settled leader of `voters`, one of whose drift limit is 500 ms.
 ReplicaStart start_with_limit(uint16_t voters) {
@@ -123,6 +124,67 @@ TEST(ReplicaClockTest, LeadershipIsHandedToOneWhoseClockAgrees) {
   const auto sent = replica.sent(MessageKind::kTimeoutNow);
   ASSERT_EQ(sent.size(), 1u);
   EXPECT_EQ(sent.front().to, NodeId{3});
+}
+
+Message ack_with_clock(LoneReplica& leader, int64_t ahead_ms) {
+  Message ack = LoneReplica::ack(1, {}, leader.now_us());
+  ack.wall_us = leader.now_us() + ahead_ms * 1000;
+  return ack;
+}
+
+TEST(ReplicaClockTest, AClockFarFromAMajoritysEndsTheLeadership) {
+  LoneReplica leader = leader_of(3);
+  leader.step(2, ack_with_clock(leader, 800));
+  leader.pass(10);
+  EXPECT_TRUE(leader->leading()) << "one of three says so";
+  leader.step(3, ack_with_clock(leader, 900));
+  EXPECT_NE(leader->clock_drift_us(), 0);
+  leader.pass(10);
+  EXPECT_FALSE(leader->leading());
+  EXPECT_NE(leader->clock_drift_us(), 0);
+  for (int i = 0; i < 4; ++i) leader.pass(600);
+  EXPECT_EQ(leader->role(), Role::kFollower) << "does not campaign";
+  Message heartbeat = LoneReplica::append(2, {});
+  heartbeat.wall_us = leader.now_us();
+  leader.step(2, heartbeat);
+  EXPECT_EQ(leader->clock_drift_us(), 0) << "agrees with a leader's again";
+}
+
+TEST(ReplicaClockTest, AClockThatWasMendedLeadsAgainThoughThereIsNoLeaderToCompareItWith) {
+  LoneReplica leader = leader_of(3);
+  leader.step(2, ack_with_clock(leader, 800));
+  leader.step(3, ack_with_clock(leader, 900));
+  leader.pass(10);
+  ASSERT_NE(leader->clock_drift_us(), 0);
+  Message request;
+  request.kind = MessageKind::kVoteRequest;
+  request.pre_vote = true;
+  request.term = Term{leader->term().value() + 1};
+  request.wall_us = leader.now_us() + 800'000;
+  leader.step(2, request);
+  EXPECT_NE(leader->clock_drift_us(), 0) << "that one's is still far from it";
+  request.wall_us = leader.now_us();
+  leader.step(2, request);
+  EXPECT_EQ(leader->clock_drift_us(), 0);
+}
+
+TEST(ReplicaClockTest, ClocksThatDisagreeWithEachOtherProveNothing) {
+  LoneReplica leader = leader_of(3);
+  leader.step(2, ack_with_clock(leader, 800));
+  leader.step(3, ack_with_clock(leader, -800));
+  leader.pass(10);
+  EXPECT_TRUE(leader->leading());
+  EXPECT_EQ(leader->clock_drift_us(), 0);
+}
+
+TEST(ReplicaClockTest, HalfTheRoundTripIsAllowedFor) {
+  LoneReplica leader = leader_of(3);
+  const int64_t sent_us = leader.now_us();
+  leader.pass(200);
+  Message ack = LoneReplica::ack(1, {}, sent_us);
+  ack.wall_us = sent_us + 100'000;
+  leader.step(2, ack);
+  EXPECT_EQ(progress(leader, 2).clock_ahead_us, 0);
 }
 
 }  // namespace

@@ -15,19 +15,6 @@ using State = Progress::State;
 
 constexpr int64_t kNever = std::numeric_limits<int64_t>::min();
 
-// Node 1 leads `voters` in the term after the last of `terms`, with its no-op on its own disk.
-LoneReplica leader_of(uint16_t voters, const std::vector<uint64_t>& terms = {}) {
-  LoneReplica replica(start_of(voters, terms));
-  std::vector<uint16_t> others;
-  for (uint16_t id = 2; id <= voters / 2 + 1; ++id) others.push_back(id);
-  replica.win(others);
-  return replica;
-}
-
-const Progress& progress(LoneReplica& leader, uint16_t id) {
-  return leader->progress().at(NodeId{id});
-}
-
 // Ships all there is, `records` in each message; how many messages.
 size_t ship(LoneReplica& leader, uint16_t id, uint64_t records = 1) {
   size_t messages = 0;
@@ -554,69 +541,6 @@ TEST(ReplicaLeaderDeathTest, AMembershipChangesOneVoterAtATimeInASettledTerm) {
   EXPECT_DEATH(leader->propose(at(1, 2), &rebound), "more than one voter");
   leader->propose(at(1, 2), &one);
   EXPECT_DEATH(leader->propose(at(1, 3), &one), "two memberships");
-}
-
-// --- Clocks: DESIGN 2.
-
-Message ack_with_clock(LoneReplica& leader, int64_t ahead_ms) {
-  Message ack = LoneReplica::ack(1, {}, leader.now_us());
-  ack.wall_us = leader.now_us() + ahead_ms * 1000;
-  return ack;
-}
-
-TEST(ReplicaLeaderTest, AClockFarFromAMajoritysEndsTheLeadership) {
-  LoneReplica leader = leader_of(3);
-  leader.step(2, ack_with_clock(leader, 800));
-  leader.pass(10);
-  EXPECT_TRUE(leader->leading()) << "one of three says so";
-  leader.step(3, ack_with_clock(leader, 900));
-  EXPECT_NE(leader->clock_drift_us(), 0);
-  leader.pass(10);
-  EXPECT_FALSE(leader->leading());
-  EXPECT_NE(leader->clock_drift_us(), 0);
-  for (int i = 0; i < 4; ++i) leader.pass(600);
-  EXPECT_EQ(leader->role(), Role::kFollower) << "does not campaign";
-  Message heartbeat = LoneReplica::append(2, {});
-  heartbeat.wall_us = leader.now_us();
-  leader.step(2, heartbeat);
-  EXPECT_EQ(leader->clock_drift_us(), 0) << "agrees with a leader's again";
-}
-
-TEST(ReplicaLeaderTest, AClockThatWasMendedLeadsAgainThoughThereIsNoLeaderToCompareItWith) {
-  LoneReplica leader = leader_of(3);
-  leader.step(2, ack_with_clock(leader, 800));
-  leader.step(3, ack_with_clock(leader, 900));
-  leader.pass(10);
-  ASSERT_NE(leader->clock_drift_us(), 0);
-  Message request;
-  request.kind = MessageKind::kVoteRequest;
-  request.pre_vote = true;
-  request.term = Term{leader->term().value() + 1};
-  request.wall_us = leader.now_us() + 800'000;
-  leader.step(2, request);
-  EXPECT_NE(leader->clock_drift_us(), 0) << "that one's is still far from it";
-  request.wall_us = leader.now_us();
-  leader.step(2, request);
-  EXPECT_EQ(leader->clock_drift_us(), 0);
-}
-
-TEST(ReplicaLeaderTest, ClocksThatDisagreeWithEachOtherProveNothing) {
-  LoneReplica leader = leader_of(3);
-  leader.step(2, ack_with_clock(leader, 800));
-  leader.step(3, ack_with_clock(leader, -800));
-  leader.pass(10);
-  EXPECT_TRUE(leader->leading());
-  EXPECT_EQ(leader->clock_drift_us(), 0);
-}
-
-TEST(ReplicaLeaderTest, HalfTheRoundTripIsAllowedFor) {
-  LoneReplica leader = leader_of(3);
-  const int64_t sent_us = leader.now_us();
-  leader.pass(200);
-  Message ack = LoneReplica::ack(1, {}, sent_us);
-  ack.wall_us = sent_us + 100'000;
-  leader.step(2, ack);
-  EXPECT_EQ(progress(leader, 2).clock_ahead_us, 0);
 }
 
 }  // namespace
