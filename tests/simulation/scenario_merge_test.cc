@@ -185,6 +185,19 @@ TEST_F(ScenarioMergeTest, TombstonesGoWhenEveryVoterHasPassedThem) {
   story_.expect_recovery();
 }
 
+// It is there and has nothing to offer, but what it has on disk ends before the mark.
+TEST_F(ScenarioMergeTest, TombstonesStayWhileAVotersDiskIsStuck) {
+  begin({{"SET", "key", "before"}});
+  SimulatedNode& behind = story_.node(story_.follower());
+  behind.stick_disk(story_.simulation().world().now_us() + 4'000'000);
+  ASSERT_EQ(story_.client(old_).ask({"DEL", "key"}), "1");
+  story_.run_ms(3000);
+  EXPECT_EQ(tombstones(old_), 1u);
+  story_.run_ms(5000);
+  EXPECT_EQ(tombstones(old_), 0u);
+  story_.expect_recovery();
+}
+
 // What is offered may have to wait; what is forgotten meanwhile would beat it.
 TEST_F(ScenarioMergeTest, TombstonesStayWhileAnOrphanHasToWait) {
   begin({{"SET", "other", "before"}});
