@@ -94,6 +94,25 @@ TEST(ScenarioStorageTest, StampsGrowThoughEveryClockGoesBack) {
   story.expect_recovery();
 }
 
+// It leads in the same millisecond, by its log's clock, in which it wrote its last record.
+TEST(ScenarioStorageTest, StampsGrowWhereTheOnlyMemberLeadsAtOnce) {
+  Scenario story(3);
+  story.elect();
+  const Endpoint last = story.leader();
+  for (Endpoint id = 1; id <= 3; ++id) {
+    if (id == last) continue;
+    EXPECT_EQ(story.client(last).ask({"MEMBER", "REMOVE", std::to_string(id)}), "OK");
+  }
+  EXPECT_EQ(story.client(last).ask({"SET", "key", "before"}), "OK");
+  SimulatedNode& node = story.node(last);
+  node.crash();
+  node.clock().jump(story.simulation().world().now_us(), -3600 * kSecondUs);
+  node.start();
+  story.wait_for_leader();
+  EXPECT_EQ(story.client(last).ask({"SET", "key", "after"}), "OK");
+  story.expect_recovery();
+}
+
 // The path of the newest segment that a machine has.
 std::string newest_segment(SimulatedNode& node) {
   std::string newest;
