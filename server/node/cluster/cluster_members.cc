@@ -173,7 +173,10 @@ absl::Status Cluster::judge_stranger(const peer::Hello& theirs) const {
     return absl::FailedPreconditionError(
         base::concat("node id ", id, " is no member: MEMBER ADD lets it in"));
   }
-  if (replica_ != nullptr && leader() == kNobody) return absl::OkStatus();
+  // The leader that this node follows is a member, if of a membership that has not come here yet.
+  if (replica_ != nullptr && (leader() == kNobody || leader() == theirs.node)) {
+    return absl::OkStatus();
+  }
   if (replica_ == nullptr || !replica_->membership_committed()) {
     return absl::FailedPreconditionError(base::concat("node id ", id, " is perhaps no member"));
   }
