@@ -114,8 +114,9 @@ std::vector<storage::NodeId> Membership::voters() const {
 }
 
 bool Membership::merges() const {
+  if (divergence != Divergence::kMerge) return false;  // asked at every commit
   const size_t count = voters().size();
-  return divergence == Divergence::kMerge && write_quorum.needed(count) < count / 2 + 1;
+  return write_quorum.needed(count) < count / 2 + 1;
 }
 
 std::string encode_membership(const Membership& membership) {

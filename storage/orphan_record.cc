@@ -1,6 +1,5 @@
 #include "storage/orphan_record.h"
 
-#include <algorithm>
 #include <bitset>
 #include <utility>
 #include <vector>
@@ -79,6 +78,12 @@ class Changed {
   std::bitset<kDatabaseCount> databases_;
 };
 
+bool changes_nothing(std::string_view effects) {
+  Effect effect;
+  return decode_effect(effects, effect) && effect.kind == EffectKind::kForgetTombstones &&
+         effects.empty();
+}
+
 }  // namespace
 
 OrphanRecord orphan_record(const RecordView& record) {
@@ -90,16 +95,6 @@ OrphanRecord orphan_record(const RecordView& record) {
   }
   return orphan;
 }
-
-namespace {
-
-bool changes_nothing(std::string_view effects) {
-  Effect effect;
-  return decode_effect(effects, effect) && effect.kind == EffectKind::kForgetTombstones &&
-         effects.empty();
-}
-
-}  // namespace
 
 bool is_blind(std::string_view effects) {
   Effect effect;

@@ -37,8 +37,8 @@ struct RecordHeader {
 inline constexpr size_t kRecordHeaderBytes = 36;
 inline constexpr size_t kMaxRecordPayloadBytes = size_t{1} << 31;
 
-// A record whose payload is written in its place: begin_record() leaves room for the header in the
-// empty `record`, the payload is appended, seal_record() fills the header in.
+// A record whose payload is written in its place: begin_record() makes `record` the room for the
+// header and nothing else, the payload is appended, seal_record() fills the header in.
 void begin_record(std::string& record);
 // REQUIRES: the payload has at most kMaxRecordPayloadBytes.
 void seal_record(const Incarnation& incarnation, const RecordHeader& header, std::string& record);

@@ -141,7 +141,8 @@ bool Simulation::offered_all(server::Node& node) const {
          !node.cluster().membership().merges() || node.cluster().orphan_offer().files_left() == 0;
 }
 
-// Every voter is back and has passed them; but for those of a leader that may not write at the end.
+// Every voter is back and has passed them. A clock that has jumped may make orphans wait, and with
+// them the tombstones.
 bool Simulation::no_tombstones(server::Node& node) const {
   const storage::Tombstones* tombstones = node.keyspace().tombstones();
   return tombstones == nullptr || tombstones->size() == 0 ||

@@ -58,7 +58,7 @@ void OrphanOffer::saved(std::string path) {
 
 void OrphanOffer::state() {
   Cluster& cluster = node_.cluster();
-  if (!active() || cluster.leads()) return;
+  if (cluster.leads()) return;
   if (told_ == cluster.leader() && told_term_ == cluster.term() && told_files_ == files_left()) {
     return;
   }
@@ -88,8 +88,9 @@ void OrphanOffer::link_lost(NodeId peer) {
 }
 
 void OrphanOffer::step() {
+  if (!active()) return;
   state();
-  if (!active() || files_.empty() || busy_) return;
+  if (files_.empty() || busy_) return;
   if (!loaded_) return load();
   if (offered_ == records_.size()) return file_done();
   const Cluster& cluster = node_.cluster();

@@ -43,7 +43,7 @@ class OrphanOffer {
 
   // This cluster merges, and nothing has to be known first.
   bool active() const;
-  // Tells the leader how much is to come, unless it knows.
+  // Tells the leader how much is to come, unless it knows. REQUIRES: active().
   void state();
   void load();
   void offer_some();
